@@ -1,0 +1,159 @@
+/**
+ * Every failure a user, an operator or another actor can see has one code and one row here.
+ * Errors cross threads as plain data (`dehydrate`) and come back as `EsperError` (`rehydrate`).
+ */
+
+export type TelemetryLevelName = "INFO" | "WARNING" | "ERROR" | "CRITICAL";
+
+interface ErrorRow {
+  readonly text: string;
+  readonly retryable: boolean;
+  readonly exitCode: 1 | 2 | 3 | 4 | 5 | 6;
+  readonly level: TelemetryLevelName;
+  /** True when the actor that throws it must be restarted after the reply is sent. */
+  readonly fatal: boolean;
+}
+
+function row(
+  text: string,
+  exitCode: ErrorRow["exitCode"],
+  level: TelemetryLevelName,
+  flags: { retryable?: boolean; fatal?: boolean } = {},
+): ErrorRow {
+  return {
+    text,
+    exitCode,
+    level,
+    retryable: flags.retryable ?? false,
+    fatal: flags.fatal ?? false,
+  };
+}
+
+const retryable = { retryable: true };
+const fatal = { fatal: true };
+
+export const ERROR_CATALOGUE = {
+  USAGE: row("the command line is not understood", 2, "ERROR"),
+  CONFIG_INVALID: row("the configuration is not valid", 2, "ERROR"),
+  CONFIG_UNKNOWN_KEY: row("the configuration has an unknown key", 2, "ERROR"),
+  TOPOLOGY_UNKNOWN: row("there is no such topology", 2, "ERROR"),
+  DATA_INVALID: row("the data cannot be used", 2, "ERROR"),
+  DATA_TOO_LARGE: row("the data is larger than the memory budget", 2, "ERROR"),
+  RUN_NOT_FOUND: row("there is no such run", 2, "ERROR"),
+  RUN_LOCKED: row("another process is using this run", 2, "ERROR"),
+  DEPENDENCY_MISSING: row("something this run needs is missing", 3, "CRITICAL"),
+  DEPENDENCY_VIOLATION: row("a required id, entry or secret is missing", 3, "CRITICAL"),
+  PREFLIGHT_FAILED: row("the start checks failed", 3, "CRITICAL"),
+  SECRET_MISSING: row("the signing secret is missing or too short", 3, "CRITICAL"),
+  GATE_BROKEN: row("a promised figure was not reached", 4, "ERROR"),
+
+  MAILBOX_FULL: row("the mailbox is full", 1, "WARNING", retryable),
+  ACTOR_RESTARTING: row("the actor is restarting", 1, "WARNING", retryable),
+  ACTOR_STOPPED: row("the actor has stopped", 1, "WARNING"),
+  ACTOR_UNKNOWN: row("there is no actor of this name", 1, "ERROR"),
+  MESSAGE_UNKNOWN: row("the actor does not understand this message", 1, "ERROR"),
+  DEADLINE_EXCEEDED: row("the deadline passed before the reply", 1, "WARNING"),
+  CANCELLED: row("the work was cancelled", 1, "INFO"),
+  NOT_TRANSFERABLE: row("the payload cannot cross threads", 1, "ERROR"),
+  SUPERVISOR_GAVE_UP: row("an actor failed more often than its supervisor allows", 1, "CRITICAL"),
+  HANDLER_FAILED: row("the actor failed while handling the message", 1, "ERROR"),
+
+  FRAME_MALFORMED: row("the bytes are not a valid frame", 1, "ERROR"),
+  FRAME_TOO_LARGE: row("the frame is larger than allowed", 1, "ERROR"),
+
+  COMMAND_UNSIGNED: row("the command has no signature", 1, "CRITICAL"),
+  COMMAND_FORGED: row("the signature does not match the command", 1, "CRITICAL"),
+  COMMAND_STALE: row("the command is too old", 1, "CRITICAL"),
+  COMMAND_FUTURE: row("the command is dated in the future", 1, "ERROR"),
+  COMMAND_REPLAYED: row("the command was already accepted once", 1, "CRITICAL"),
+  COMMAND_MISSING_ID: row("the command has no id", 1, "ERROR"),
+  COMMAND_INVALID: row("the command is not valid", 1, "ERROR"),
+  COMMAND_ILLEGAL_TRANSITION: row("the seed cannot move to that stage", 1, "ERROR"),
+  LEDGER_FULL: row("the nonce ledger is full of live entries", 1, "CRITICAL", retryable),
+  BLEND_INVALID: row("the blend mode or its parameters are not valid", 1, "ERROR"),
+  BLUEPRINT_UNKNOWN: row("there is no such blueprint", 1, "ERROR"),
+  BLUEPRINT_REFUSED: row("the blueprint may not be used here", 1, "ERROR"),
+
+  WAL_CORRUPT: row("the write-ahead log is damaged", 1, "CRITICAL", fatal),
+  WAL_POISONED: row("the write-ahead log can no longer be trusted", 1, "CRITICAL", fatal),
+  WAL_FULL: row("there is no room for the write-ahead log", 1, "CRITICAL"),
+  STORAGE_FULL: row("there is no room on the disk", 1, "CRITICAL"),
+  STORAGE_FAILED: row("the disk refused an operation", 1, "CRITICAL"),
+  CHECKPOINT_DIGEST: row("the checkpoint is damaged", 1, "CRITICAL"),
+  CHECKPOINT_MISSING: row("there is no checkpoint to continue from", 2, "ERROR"),
+  RECORD_WITHOUT_TIME: row("the record has no time", 1, "ERROR"),
+
+  GRAFT_SHAPE: row("the seed does not fit where it is grafted", 1, "ERROR"),
+  LOSS_NOT_FINITE: row("the loss is not a finite number", 1, "CRITICAL"),
+  ENGINE_UNSUPPORTED: row("the tensor engine lacks an operation", 3, "CRITICAL"),
+} as const satisfies Record<string, ErrorRow>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+/** The one error class of the product: a code from the catalogue and plain-data details. */
+export class EsperError extends Error {
+  readonly code: ErrorCode;
+  readonly details: ErrorDetails;
+
+  constructor(code: ErrorCode, message: string, details: ErrorDetails = {}, cause?: unknown) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = "EsperError";
+    this.code = code;
+    this.details = details;
+  }
+
+  get row(): ErrorRow {
+    return ERROR_CATALOGUE[this.code];
+  }
+
+  static is(value: unknown, code?: ErrorCode): value is EsperError {
+    return value instanceof EsperError && (code === undefined || value.code === code);
+  }
+}
+
+/** Something that must hold did not: a bug. Never caught by an actor, always restarts it. */
+export class InvariantViolation extends Error {
+  constructor(what: string) {
+    super(`invariant violated: ${what}`);
+    this.name = "InvariantViolation";
+  }
+}
+
+export function invariant(condition: unknown, what: string): asserts condition {
+  if (!condition) throw new InvariantViolation(what);
+}
+
+export interface WireError {
+  readonly code: ErrorCode | null;
+  readonly name: string;
+  readonly message: string;
+  readonly details: ErrorDetails;
+  readonly stack: string | null;
+}
+
+/** Turns any thrown value into plain data that structured clone accepts. */
+export function dehydrate(error: unknown): WireError {
+  if (error instanceof Error) {
+    const coded = error instanceof EsperError ? error : null;
+    return {
+      code: coded?.code ?? null,
+      name: error.name,
+      message: error.message,
+      details: coded?.details ?? {},
+      stack: error.stack ?? null,
+    };
+  }
+  return { code: null, name: "NonError", message: String(error), details: {}, stack: null };
+}
+
+/** The inverse of `dehydrate`; an error without a code comes back as `HANDLER_FAILED`. */
+export function rehydrate(wire: WireError): EsperError {
+  const error = new EsperError(
+    wire.code ?? "HANDLER_FAILED",
+    wire.code === null ? `${wire.name}: ${wire.message}` : wire.message,
+    wire.details,
+  );
+  if (wire.stack !== null) error.stack = wire.stack;
+  return error;
+}
