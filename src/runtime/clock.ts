@@ -7,17 +7,26 @@ export interface Timer {
 export interface Clock {
   /** Wall time in milliseconds since 1970. For people and for signed commands, never for delays. */
   nowMs(): number;
-  /** Milliseconds that never go backwards. For delays, deadlines and latencies. */
+  /**
+   * Milliseconds that never go backwards. For delays, deadlines and latencies. The system clock
+   * counts from the same instant in every thread of the process, so deadlines may cross threads.
+   */
   monotonicMs(): number;
   /** Runs `fire` once after `delayMs`. Does not keep the process alive when `background` is true. */
   after(delayMs: number, fire: () => void, background?: boolean): Timer;
 }
 
+/** Longest delay the platform's timers take; a longer one would fire at once. */
+export const MAX_DELAY_MS = 2 ** 31 - 1;
+
+/** `performance.now` counts from the start of its thread, `hrtime` from the start of the machine. */
+const THREAD_ORIGIN_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  monotonicMs: () => performance.now(),
+  monotonicMs: () => THREAD_ORIGIN_MS + performance.now(),
   after(delayMs, fire, background = false) {
-    const handle = setTimeout(fire, Math.max(0, delayMs));
+    const handle = setTimeout(fire, Math.min(MAX_DELAY_MS, Math.max(0, delayMs)));
     if (background) handle.unref();
     return { cancel: () => clearTimeout(handle) };
   },

@@ -15,7 +15,7 @@ export interface DependencyContext {
 
 export interface DependencyGuard {
   /** @throws {DEPENDENCY_VIOLATION} after the event and the counter, unless `condition` holds. */
-  ensurePresent(condition: unknown, context: DependencyContext, reason: string): asserts condition;
+  ensurePresent(condition: unknown, context: DependencyContext, reason: string): void;
   /** @throws {DEPENDENCY_VIOLATION} `missing <type> <identifier>` when the lookup finds nothing. */
   verifyEntry<T>(lookup: T | null | undefined, context: DependencyContext): T;
 }

@@ -28,12 +28,15 @@ export class CancellationToken {
     return Atomics.load(this.#word, 0) === CANCELLED;
   }
 
-  /** Idempotent. Listeners run only in the thread that cancels; others see the word. */
+  /**
+   * Idempotent. Listeners run only in the thread that cancels; other threads see the word, and the
+   * runtime calls `cancel` on their copy when the call that carried the token is withdrawn.
+   */
   cancel(): void {
-    if (Atomics.exchange(this.#word, 0, CANCELLED) === CANCELLED) return;
-    Atomics.notify(this.#word, 0);
-    for (const listener of this.#listeners) listener();
+    if (Atomics.exchange(this.#word, 0, CANCELLED) !== CANCELLED) Atomics.notify(this.#word, 0);
+    const listeners = [...this.#listeners];
     this.#listeners.clear();
+    for (const listener of listeners) listener();
     this.#controller?.abort(new EsperError("CANCELLED", "cancelled"));
   }
 

@@ -2,8 +2,11 @@
  * How a topology is written: a tree of supervisors with actors as leaves, each placed on a named
  * thread. Pure data; `thread/` turns it into a running system.
  */
+import type { BlendModeName } from "../protocols/leyline/enums.ts";
+import type { GrowthArm } from "../protocols/run.ts";
 import type { AnyActorDefinition } from "./actor.ts";
 import type { EngineKind } from "./device/engine-kind.ts";
+import type { RunHost } from "./run/run-host.ts";
 
 export type Strategy = "one_for_one" | "one_for_all" | "rest_for_one";
 
@@ -15,7 +18,12 @@ export interface RunEnvironment {
   readonly directory: string;
   readonly secret: string;
   readonly engine: EngineKind;
-  readonly arm: string;
+  readonly arm: GrowthArm;
+  readonly blendMode: BlendModeName;
+  /** True when a damaged log may be cut back to what is readable. */
+  readonly salvage: boolean;
+  /** Where the root actor reports to; stays on the main thread. */
+  readonly host: RunHost;
   /** The environment settings by name, already parsed (see config/settings.ts). */
   readonly settings: Readonly<Record<string, string | number | boolean | null>>;
 }

@@ -27,6 +27,7 @@ export interface BlueprintListing {
 /** A blueprint compiled for one site: data, with the SHA-256 of its canonical JSON. */
 export interface KernelArtifact {
   readonly blueprintId: string;
+  readonly blueprintName: string;
   readonly siteId: string;
   readonly module: ModuleSpec;
   readonly checksum: string;
@@ -106,8 +107,8 @@ export const KasminaProtocol = protocol("kasmina", {
     { transitions: readonly SeedTransition[] }
   >(),
   /** After every step while a seed is alive; stages advance here, by steps and evidence. */
-  advance: call<StepEvidence, { transitions: readonly SeedTransition[] }>(),
-  states: call<null, { seeds: readonly SeedState[]; snapshot: KasminaSnapshot }>(),
+  advance: call<StepEvidence, { transitions: readonly SeedTransition[]; busy: boolean }>(),
+  states: call<{ step: number }, { seeds: readonly SeedState[]; snapshot: KasminaSnapshot }>(),
 });
 
 export interface TrainingOptions {
@@ -135,6 +136,8 @@ export interface RunOrder {
   readonly options: TrainingOptions;
   /** Encoded checkpoint to continue from, or null to begin. */
   readonly checkpoint: Uint8Array | null;
+  /** Steps whose decision missed its deadline before; replayed so that the run repeats itself. */
+  readonly missedDecisions: readonly number[];
 }
 
 export interface RunResult {
@@ -155,6 +158,8 @@ export interface RunResult {
 
 /** Tolaria: the trainer. */
 export const TolariaProtocol = protocol("tolaria", {
+  /** The trainer's own: trains for a few milliseconds, then asks itself again. */
+  work: cast<null>(),
   /** Starts training in the background; progress and the result go to Weatherlight. */
   begin: call<RunOrder, null>(),
   /** Writes a checkpoint at the next step boundary and ends training. */

@@ -1,7 +1,7 @@
 /**
  * Leyline frames: msgpack maps with integer keys (the reference's field numbers), no records, no
- * shared structures. Untrusted bytes are capped in size before they are decoded, and everything
- * decoded is validated against the schema before anyone sees it.
+ * shared structures. Untrusted bytes are capped in size and depth before they are decoded, and all
+ * that is decoded is validated against the schema before anyone sees it.
  */
 import { Packr, Unpackr } from "msgpackr";
 import type { z } from "zod";
@@ -13,6 +13,7 @@ import {
   fieldReportSchema,
 } from "./command.ts";
 import { CommandType, FieldReportOutcome, SeedOperation } from "./enums.ts";
+import { refuseShape } from "./frame-depth.ts";
 
 export const MAX_FRAME_BYTES = 16_384;
 const MAX_DEPTH = 8;
@@ -87,13 +88,6 @@ function malformed(why: string, cause?: unknown): EsperError {
   return new EsperError("FRAME_MALFORMED", `malformed frame: ${why}`, { why }, cause);
 }
 
-/** Walks the msgpack headers without building values, so that depth is known before decoding. */
-function checkDepth(value: unknown, depth: number): void {
-  if (depth > MAX_DEPTH) throw malformed(`nested deeper than ${MAX_DEPTH}`);
-  if (value instanceof Map) for (const item of value.values()) checkDepth(item, depth + 1);
-  else if (Array.isArray(value)) for (const item of value) checkDepth(item, depth + 1);
-}
-
 function unpack(frame: Uint8Array): unknown {
   if (frame.byteLength > MAX_FRAME_BYTES) {
     throw new EsperError(
@@ -102,14 +96,14 @@ function unpack(frame: Uint8Array): unknown {
       { bytes: frame.byteLength, allowed: MAX_FRAME_BYTES },
     );
   }
-  let decoded: unknown;
+  // Before decoding: a length that lies must not make the decoder allocate or recurse.
+  const refusal = refuseShape(frame, MAX_DEPTH);
+  if (refusal !== null) throw malformed(refusal);
   try {
-    decoded = unpackr.unpack(frame);
+    return unpackr.unpack(frame);
   } catch (cause) {
     throw malformed("the bytes are not msgpack", cause);
   }
-  checkDepth(decoded, 0);
-  return decoded;
 }
 
 function validated<T>(schema: z.ZodType<T>, value: unknown): T {

@@ -1,0 +1,272 @@
+/**
+ * The training loop: batches, steps, epochs, decision points, checkpoints. One call of `step` is
+ * one optimizer step. It talks to the other actors only through its ports and keeps all its state
+ * in plain data, so that a checkpoint continues it bit for bit.
+ */
+import type { RunOrder, SeedTransition } from "../../protocols/actors/growth.ts";
+import { EsperError } from "../../protocols/errors.ts";
+import type { EpochPoint, SeedState } from "../../protocols/leyline/state.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { GrowableNetwork, StepResult } from "../../runtime/device/network.ts";
+import { createRandom } from "../../runtime/random.ts";
+import { BatchCursor } from "./batches.ts";
+import { encodeTraining, type TrainingCheckpoint } from "./checkpoint.ts";
+import { DecisionWindow } from "./decisions.ts";
+import { type LrPolicy, learningRateAt } from "./learning-rate.ts";
+import { buildPacket } from "./packet.ts";
+import type { TrainerPorts } from "./ports.ts";
+import { closeEpoch, newProgress, type Progress, recordStep } from "./progress.ts";
+import { describeResult } from "./result.ts";
+import { decisionMissRow, epochRow, seedRow, stepRow } from "./rows.ts";
+import { scoreOf } from "./score.ts";
+
+export interface TrainerSettings {
+  readonly lrPolicy: LrPolicy;
+  readonly lrWarmupSteps: number;
+}
+
+export type StopReason = "completed" | "target-reached" | "stopped";
+
+const PROGRESS_EVERY_MS = 100;
+
+export class Trainer {
+  readonly #order: RunOrder;
+  readonly #network: GrowableNetwork;
+  readonly #ports: TrainerPorts;
+  readonly #clock: Clock;
+  readonly #settings: TrainerSettings;
+  readonly #cursor: BatchCursor;
+  readonly #decisions: DecisionWindow;
+  readonly #progress: Progress;
+  readonly #tensorsAtStart: number;
+  #seeds: readonly SeedState[] = [];
+  /** True while a seed has moves ahead of it, so that Kasmina must see every step. */
+  #growing = true;
+  #stopRequested = false;
+  #lastCheckpointStep: number;
+  #lastProgressMs = 0;
+  #epochStartedMs: number;
+
+  constructor(
+    order: RunOrder,
+    network: GrowableNetwork,
+    ports: TrainerPorts,
+    clock: Clock,
+    settings: TrainerSettings,
+    resumed: TrainingCheckpoint | null,
+    tensorsAtStart: number,
+  ) {
+    this.#order = order;
+    this.#network = network;
+    this.#ports = ports;
+    this.#clock = clock;
+    this.#settings = settings;
+    this.#tensorsAtStart = tensorsAtStart;
+    this.#progress = resumed?.progress ?? newProgress();
+    this.#lastCheckpointStep = this.#progress.step;
+    this.#epochStartedMs = clock.monotonicMs();
+    const { decideEvery, decisionLag, batchSize } = order.options;
+    this.#decisions = new DecisionWindow(decideEvery, decisionLag, order.missedDecisions);
+    const epochStart = createRandom(order.identity.seed, "order").state();
+    const cursor = resumed?.cursor ?? { epochStart, epoch: 1, position: 0 };
+    this.#cursor = new BatchCursor(order.dataset.train, batchSize, cursor);
+  }
+
+  get currentStep(): number {
+    return this.#progress.step;
+  }
+
+  /** Training ends at the next decision boundary, after a checkpoint. */
+  requestStop(): void {
+    this.#stopRequested = true;
+  }
+
+  /** One optimizer step with everything around it; the reason when training is over. */
+  async step(): Promise<StopReason | null> {
+    if (this.#cursor.epochDone) this.#cursor.startNextEpoch();
+    if (await this.#boundary()) return "stopped";
+    const batch = this.#cursor.next();
+    const learningRate = this.#learningRate();
+    const result = this.#network.trainStep(batch, learningRate);
+    this.#requireFinite(result);
+    recordStep(this.#progress, { ...result, samples: batch.count });
+    await this.#advanceSeeds(result);
+    if (this.#progress.step % this.#order.options.decideEvery === 0) {
+      await this.#recordStep(learningRate);
+    }
+    this.#reportProgress();
+    return this.#cursor.epochDone ? await this.#finishEpoch() : null;
+  }
+
+  /** Final measurements, the final checkpoint, and the result. */
+  async finish(reason: StopReason): Promise<void> {
+    const { seeds, snapshot } = await this.#ports.seeds(this.currentStep);
+    const bytes = this.#encode(snapshot);
+    const result = describeResult({
+      reason,
+      order: this.#order,
+      network: this.#network,
+      progress: this.#progress,
+      epoch: this.#cursor.epoch,
+      seeds,
+      snapshot,
+      tensorsAtStart: this.#tensorsAtStart,
+    });
+    await this.#ports.checkpoint(this.currentStep, bytes, true);
+    await this.#ports.finished(result);
+  }
+
+  #learningRate(): number {
+    const { options } = this.#order;
+    return learningRateAt(this.#progress.step, {
+      base: options.learningRate,
+      policy: this.#settings.lrPolicy,
+      warmupSteps: this.#settings.lrWarmupSteps,
+      totalSteps: options.maxEpochs * this.#cursor.stepsPerEpoch,
+    });
+  }
+
+  /** @throws {LOSS_NOT_FINITE} */
+  #requireFinite(result: StepResult): void {
+    if (Number.isFinite(result.loss) && Number.isFinite(result.gradientNorm)) return;
+    throw new EsperError(
+      "LOSS_NOT_FINITE",
+      `the loss at step ${this.#progress.step + 1} is ${result.loss} and the gradient norm ` +
+        `${result.gradientNorm}; try a smaller --learning-rate`,
+      { step: this.#progress.step + 1, loss: result.loss, gradientNorm: result.gradientNorm },
+    );
+  }
+
+  /** Takes a due decision, asks the next one, checkpoints. True when training must stop here. */
+  async #boundary(): Promise<boolean> {
+    const step = this.currentStep;
+    const taken = await this.#decisions.take(step);
+    if (taken !== null && taken.decision === null) {
+      await this.#ports.record([decisionMissRow(taken.askedAtStep)]);
+    }
+    const command = taken?.decision?.command ?? null;
+    if (command !== null) await this.#applyCommand(command, step);
+    if (!this.#decisions.atBoundary(step)) return false;
+    if (this.#stopRequested) return true;
+    const { seeds, snapshot } = await this.#ports.seeds(step);
+    this.#seeds = seeds;
+    if (step - this.#lastCheckpointStep >= this.#order.options.checkpointEverySteps) {
+      this.#lastCheckpointStep = step;
+      await this.#ports.checkpoint(step, this.#encode(snapshot), false);
+    }
+    if (this.#order.options.growth) this.#ask(step, seeds);
+    return false;
+  }
+
+  async #applyCommand(command: Parameters<TrainerPorts["apply"]>[0], step: number): Promise<void> {
+    try {
+      const transitions = await this.#ports.apply(command, step);
+      this.#growing = true;
+      this.#progress.beforeGrowth ??= this.#progress.history.at(-1) ?? null;
+      await this.#publish(transitions);
+    } catch (error) {
+      // A refused command is a fact of life for the trainer: it goes on with the network it has.
+      if (!EsperError.is(error)) throw error;
+      this.#ports.rejected(step, error);
+    }
+  }
+
+  #ask(step: number, seeds: readonly SeedState[]): void {
+    const { identity, options } = this.#order;
+    const packet = buildPacket({
+      identity,
+      options,
+      epoch: this.#cursor.epoch,
+      step,
+      stepsLeft: options.maxEpochs * this.#cursor.stepsPerEpoch - step,
+      learningRate: this.#learningRate(),
+      loss: this.#progress.loss,
+      gradient: this.#progress.gradient,
+      lossDelta: this.#progress.lossDelta,
+      history: this.#progress.history,
+      seeds,
+      sites: this.#network.sites,
+      hostParameters: this.#network.parameterCount().host,
+      totalParameters: this.#network.parameterCount().total,
+    });
+    this.#decisions.ask(step, () => this.#ports.decide(packet));
+  }
+
+  async #advanceSeeds(result: StepResult): Promise<void> {
+    if (!this.#growing) return;
+    const { transitions, busy } = await this.#ports.advance({
+      step: this.currentStep,
+      trainingLoss: result.loss,
+      shadows: result.shadows,
+    });
+    this.#growing = busy;
+    await this.#publish(transitions);
+  }
+
+  async #publish(transitions: readonly SeedTransition[]): Promise<void> {
+    if (transitions.length === 0) return;
+    for (const transition of transitions) this.#ports.transition(transition);
+    await this.#ports.record(transitions.map(seedRow));
+    this.#seeds = (await this.#ports.seeds(this.currentStep)).seeds;
+  }
+
+  async #recordStep(learningRate: number): Promise<void> {
+    if (this.#growing) this.#seeds = (await this.#ports.seeds(this.currentStep)).seeds;
+    const row = stepRow({
+      step: this.currentStep,
+      epoch: this.#cursor.epoch,
+      trainingLoss: this.#progress.loss.last,
+      gradientNorm: this.#progress.gradient.last,
+      learningRate,
+      seeds: this.#seeds,
+      totalParameters: this.#network.parameterCount().total,
+    });
+    await this.#ports.record([row]);
+  }
+
+  #reportProgress(): void {
+    const nowMs = this.#clock.monotonicMs();
+    if (nowMs - this.#lastProgressMs < PROGRESS_EVERY_MS) return;
+    this.#lastProgressMs = nowMs;
+    this.#ports.progress({
+      step: this.currentStep,
+      epoch: this.#cursor.epoch,
+      epochStep: this.#cursor.epochStep,
+      epochSteps: this.#cursor.stepsPerEpoch,
+      trainingLoss: this.#progress.loss.last,
+    });
+  }
+
+  async #finishEpoch(): Promise<StopReason | null> {
+    const { dataset, options } = this.#order;
+    const validation = this.#network.evaluate(dataset.validation);
+    const point = closeEpoch(this.#progress, this.#cursor.epoch, validation, (sum, samples) =>
+      scoreOf(dataset, sum, samples),
+    );
+    const nowMs = this.#clock.monotonicMs();
+    const seconds = Math.max(1e-6, (nowMs - this.#epochStartedMs) / 1_000);
+    this.#epochStartedMs = nowMs;
+    const samplesPerSecond = dataset.train.count / seconds;
+    const totalParameters = this.#network.parameterCount().total;
+    await this.#ports.record([epochRow(point, totalParameters, samplesPerSecond)]);
+    this.#ports.epoch({ point, samplesPerSecond, seeds: this.#seeds, totalParameters });
+    if (this.#reachedTarget(point)) return "target-reached";
+    return this.#cursor.epoch >= options.maxEpochs ? "completed" : null;
+  }
+
+  /** Never in the middle of a seed's life: a target met by a half-blended network is not met. */
+  #reachedTarget(point: EpochPoint): boolean {
+    const { targetScore } = this.#order.options;
+    const settled = this.#seeds.every((seed) => seed.settledAtStep !== null);
+    return targetScore !== null && settled && point.validationScore >= targetScore;
+  }
+
+  #encode(snapshot: TrainingCheckpoint["kasmina"]): Uint8Array {
+    return encodeTraining(this.#order, {
+      progress: this.#progress,
+      cursor: this.#cursor.state(),
+      kasmina: snapshot,
+      network: this.#network.snapshot(),
+    });
+  }
+}

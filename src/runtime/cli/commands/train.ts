@@ -1,0 +1,156 @@
+/**
+ * `train`, which is also what runs without a command: turns flags into a request, starts the run,
+ * shows it, and says with the exit code how it ended.
+ */
+import { resolve } from "node:path";
+import { EsperError } from "../../../protocols/errors.ts";
+import type { FaultRequest, RunObserver, RunRequest } from "../../../protocols/run.ts";
+import type { LoadedConfig } from "../../config/load.ts";
+import { loadSettings, SETTINGS, type Settings, usedBy } from "../../config/settings.ts";
+import { findTopology, type NamedTopology } from "../../config/topologies.ts";
+import { listActors } from "../../config/validate-tree.ts";
+import { EXIT, exitCodeOfSignal } from "../../run/exit.ts";
+import type { CliDeps, ClosableObserver, ResumeRequest } from "../deps.ts";
+import type { Given, TrainValues } from "../options.ts";
+import { didYouMean } from "../suggest.ts";
+import { planData, planText } from "./plan.ts";
+import { freshRequest, resumeRequest } from "./train-request.ts";
+
+/** A request with everything that was looked up to make it. */
+interface Prepared {
+  readonly request: RunRequest | ResumeRequest;
+  readonly topology: NamedTopology;
+  readonly loaded: LoadedConfig;
+  readonly settings: Settings;
+  /** The topology a resumed run was started on, when it differs. */
+  readonly movedFrom: string | null;
+}
+
+/** Runs the command and returns the exit code. Throws what the run throws. */
+export async function runTrain(given: Given<TrainValues>, deps: CliDeps): Promise<number> {
+  const { values } = given;
+  if (values.quiet && values.verbose) {
+    throw new EsperError("USAGE", "--quiet and --verbose contradict each other: give one of them");
+  }
+  const prepared = await prepare(values, given.explicit, deps);
+  if (values.dryRun) {
+    const { topology, request } = prepared;
+    const text = values.json
+      ? `${JSON.stringify(planData(topology, request))}\n`
+      : planText(topology, request);
+    deps.stdout.write(text);
+    return EXIT.done;
+  }
+  const observer = openObserver(values, deps);
+  try {
+    return await follow(prepared, values, observer, deps);
+  } finally {
+    observer.close();
+  }
+}
+
+/** Looks up everything before anything starts, so that a mistake costs no time. */
+async function prepare(
+  values: TrainValues,
+  explicit: ReadonlySet<string>,
+  deps: CliDeps,
+): Promise<Prepared> {
+  const settings = loadSettings(deps.environment);
+  const loaded = await deps.loadConfig(values.config);
+  const { config } = loaded;
+  const runsDirectory = resolve(values.runs ?? config.runDirectory);
+  if (values.resume === null) {
+    const topology = findTopology(config, values.topology);
+    refuseUnknownActors(values.fault, topology);
+    const chosen = { topology: topology.name, runsDirectory };
+    const request = await freshRequest(values, explicit, chosen, deps.files);
+    return { request, topology, loaded, settings, movedFrom: null };
+  }
+  const stored = await deps.storedRequest({ runsDirectory, run: values.resume });
+  const before = stored.request.topology;
+  const topology = findTopology(config, values.topology ?? before);
+  refuseUnknownActors(values.fault, topology);
+  const chosen = { topology: topology.name, runsDirectory };
+  const wishes = { ...values, resume: values.resume };
+  const request = resumeRequest(wishes, explicit, stored.request, chosen);
+  const movedFrom = before === topology.name ? null : before;
+  return { request, topology, loaded, settings, movedFrom };
+}
+
+/** A fault that could never strike would make the run look healthier than it is. */
+function refuseUnknownActors(faults: readonly FaultRequest[], topology: NamedTopology): void {
+  const names = listActors(topology.spec.tree).map(({ name }) => name);
+  for (const { kind, actor } of faults) {
+    if (names.includes(actor)) continue;
+    throw new EsperError(
+      "USAGE",
+      `--fault ${kind}:${actor}: topology ${topology.name} has no such actor` +
+        `${didYouMean(actor, names) || "."} There are: ${names.join(", ")}`,
+      { actor, actors: names },
+    );
+  }
+}
+
+/** Runs the request and turns its end into an exit code. */
+async function follow(
+  prepared: Prepared,
+  values: TrainValues,
+  observer: RunObserver,
+  deps: CliDeps,
+): Promise<number> {
+  const { request, topology, loaded, settings, movedFrom } = prepared;
+  for (const message of notices(settings, movedFrom, topology)) {
+    observer.on({ kind: "notice", level: "WARNING", message });
+  }
+  const context = {
+    config: loaded.config,
+    topology: topology.spec,
+    settings,
+    verbose: values.verbose,
+  };
+  const summary = await deps.train(request, observer, deps.signals.hold(), context);
+  const signal = deps.signals.received();
+  if (summary.outcome === "stopped" && signal !== null) return exitCodeOfSignal(signal);
+  // A run that completed although a signal came did all it was asked for.
+  return summary.outcome === "failed" ? EXIT.failed : EXIT.done;
+}
+
+/** What the user should know before the run begins. */
+function notices(settings: Settings, movedFrom: string | null, topology: NamedTopology): string[] {
+  const unread = SETTINGS.filter(
+    ({ name }) => settings.sources[name] === "environment" && usedBy(name) === null,
+  ).map(({ name }) => `${name} is set, but no part of this version reads it`);
+  if (movedFrom === null) return unread;
+  return [
+    ...unread,
+    `the run was started on topology ${movedFrom} and continues on ${topology.name}: ` +
+      "equal numbers are promised only on the same engine",
+  ];
+}
+
+function openObserver(values: TrainValues, deps: CliDeps): ClosableObserver {
+  const { stdout } = deps;
+  return deps.createObserver({
+    mode: observerMode(values, stdout.isTTY),
+    write: (text) => stdout.write(text),
+    columns: () => stdout.columns(),
+    rows: () => stdout.rows(),
+    colour: wantsColour(deps),
+    clock: deps.clock,
+  });
+}
+
+function observerMode(values: TrainValues, isTTY: boolean): "tty" | "plain" | "json" | "quiet" {
+  if (values.json) return "json";
+  if (values.quiet) return "quiet";
+  return isTTY ? "tty" : "plain";
+}
+
+/** NO_COLOR (any text) wins over FORCE_COLOR, which wins over what the stream is. */
+function wantsColour(deps: CliDeps): boolean {
+  const no = deps.environment["NO_COLOR"] ?? "";
+  const force = deps.environment["FORCE_COLOR"] ?? "";
+  if (no !== "") return false;
+  if (force !== "" && force !== "0") return true;
+  return deps.stdout.isTTY && deps.environment["TERM"] !== "dumb";
+}

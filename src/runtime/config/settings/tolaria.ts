@@ -1,0 +1,53 @@
+/** Settings of Tolaria, the trainer. */
+import { choice, flag, integer, number, text } from "./kinds.ts";
+
+/** Learning rate, optimizer, rollback, emergencies, gradient aggregation, profiler. */
+export const TOLARIA_SETTINGS = [
+  choice("TOLARIA_LR_POLICY", ["constant", "cosine", "step"], null, "Learning-rate schedule"),
+  integer("TOLARIA_LR_WARMUP_STEPS", 0, [0, 1_000_000], "Steps of rising learning rate"),
+  integer("TOLARIA_ASYNC_WORKER_MAX_CONCURRENCY", null, [1, 1_024], "Jobs in flight"),
+  number("TOLARIA_ASYNC_WORKER_SHUTDOWN_TIMEOUT_S", null, [0.1, 600], "Time workers get to stop"),
+  flag("TOLARIA_OPT_REBUILD_ENABLED", false, "Rebuilds the optimizer after a change"),
+  text("TOLARIA_OPT_REBUILD_FENCE", "epoch", "When the optimizer may be rebuilt", {
+    pattern: /^(epoch|n_steps:[1-9]\d{0,8})$/,
+    allowed: "epoch or n_steps:<n>",
+  }),
+  integer("TOLARIA_OPT_REBUILD_BACKOFF_MS", 10_000, [0, 3_600_000], "Pause after a failed rebuild"),
+  integer("TOLARIA_OPT_REBUILD_MIN_INTERVAL_STEPS", 0, [0, 1_000_000], "Steps between rebuilds"),
+  flag("TOLARIA_ROLLBACK_ENABLED", false, "Returns to a snapshot after a failed step"),
+  integer("TOLARIA_ROLLBACK_FAST_CAP_MB", 32, [1, 65_536], "Memory for fast snapshots"),
+  integer("TOLARIA_ROLLBACK_DEADLINE_MS", 250, [1, 600_000], "Time a rollback may take"),
+  integer("TOLARIA_ROLLBACK_SNAPSHOT_STEPS", 1, [1, 1_000_000], "Steps between snapshots"),
+  text("TOLARIA_ROLLBACK_SIGNAL_NAME", null, "Shared signal of the rollback deadline"),
+  flag("TOLARIA_EMERGENCY_ENABLED", false, "Lets the trainer raise emergencies"),
+  integer("TOLARIA_EMERGENCY_BYPASS_MAX_PER_MIN", 60, [1, 100_000], "Limit of bypass messages"),
+  number("TOLARIA_EMERGENCY_DISPATCH_TIMEOUT_S", 2, [0.01, 600], "Time to hand an emergency over"),
+  flag("TOLARIA_EMERGENCY_L4_ON_ROLLBACK_DEADLINE", true, "Halts when a rollback is too late"),
+  integer("TOLARIA_EMERGENCY_L4_FAILED_EPOCHS", 3, [1, 1_000_000], "Failed epochs until a halt"),
+  text("TOLARIA_EMERGENCY_SIGNAL_NAME", null, "Shared signal of an emergency"),
+  choice(
+    "TOLARIA_AGGREGATION_SCHEME",
+    ["mean", "sum", "state_weighted"],
+    "mean",
+    "How gradients are put together",
+  ),
+  flag("TOLARIA_PCGRAD_ENABLED", false, "Projects conflicting gradients"),
+  choice("TOLARIA_AGGREGATION_MODE", ["seed", "microbatch"], "seed", "What is put together"),
+  choice(
+    "TOLARIA_AGGREGATION_ATTRIBUTION",
+    ["approx", "probe", "dataloader"],
+    "approx",
+    "How a gradient is credited to a seed",
+  ),
+  number("TOLARIA_AGGREGATION_CONFLICT_WARN", 0.75, [0, 1], "Share of conflicts that warns"),
+  flag("TOLARIA_AGG_PER_LAYER_ENABLED", false, "Reports aggregation per layer"),
+  integer("TOLARIA_AGG_PER_LAYER_TOPK", 5, [1, 1_000], "Layers reported"),
+  flag("TOLARIA_SEED_LAYER_SUMMARIES_ENABLED", false, "Reports seeds per layer"),
+  integer("TOLARIA_SEED_LAYER_TOPK", 3, [1, 1_000], "Layers reported per seed"),
+  number("TOLARIA_SEED_SHARE_JUMP_WARN", 0.3, [0, 1], "Jump of a seed's share that warns"),
+  number("TOLARIA_SEED_CONFLICT_RATIO_WARN", 0.5, [0, 1], "Conflict ratio of a seed that warns"),
+  flag("TOLARIA_SEED_HEALTH_COMPACT", false, "Shortens the health report of a seed"),
+  flag("TOLARIA_PROFILER_ENABLED", false, "Profiles training steps"),
+  text("TOLARIA_PROFILER_DIR", "./var/profiler", "Folder of profiles"),
+  integer("TOLARIA_PROFILER_ACTIVE_STEPS", 50, [1, 1_000_000], "Steps profiled"),
+] as const;

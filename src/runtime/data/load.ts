@@ -1,0 +1,36 @@
+/**
+ * The one door through which data enters a run: from a request to a data set in shared memory, or
+ * to a refusal that says what to change. Reads the user's files once; never writes.
+ */
+import type { BuiltinDataset, Dataset, DatasetRequest } from "../../protocols/dataset.ts";
+import { makeDigits } from "./builtin/digits.ts";
+import { makeParity } from "./builtin/parity.ts";
+import { makeRings } from "./builtin/rings.ts";
+import { makeSpirals } from "./builtin/spirals.ts";
+import { loadCsv } from "./csv/load-csv.ts";
+import { loadCifar, loadIdx } from "./images/load-images.ts";
+import type { LoadOptions } from "./source.ts";
+
+const BUILTIN: Readonly<Record<BuiltinDataset, (seed: number) => Dataset>> = {
+  spirals: makeSpirals,
+  parity: makeParity,
+  rings: makeRings,
+  digits: makeDigits,
+};
+
+/**
+ * Loads what was asked for. The same request on the same files gives the same digest.
+ * @throws {DATA_INVALID} @throws {DATA_TOO_LARGE} @throws {USAGE} for the validation share.
+ */
+export async function loadDataset(request: DatasetRequest, options: LoadOptions): Promise<Dataset> {
+  switch (request.kind) {
+    case "builtin":
+      return BUILTIN[request.name](request.seed);
+    case "csv":
+      return loadCsv(request, options);
+    case "idx":
+      return loadIdx(request, options);
+    case "cifar10":
+      return loadCifar(request, options);
+  }
+}

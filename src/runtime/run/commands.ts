@@ -1,0 +1,99 @@
+/** Joins the command line's wishes to the parts that fulfil them: train, evaluate, predict, report. */
+import { join } from "node:path";
+import type { RunObserver, RunRequest, RunSummary } from "../../protocols/run.ts";
+import type { CliDeps, ResumeRequest, RunListing, TrainContext } from "../cli/deps.ts";
+import type { Clock } from "../clock.ts";
+import { openEngine } from "../device/engine.ts";
+import type { EngineKind } from "../device/engine-kind.ts";
+import { resolveGpuEngine } from "../device/gpu-probe.ts";
+import type { Files } from "../durable/files.ts";
+import type { CancellationToken } from "../token.ts";
+import type { TopologySpec } from "../topology.ts";
+import { launch } from "./launch.ts";
+import { prepareNew, prepareResume } from "./prepare.ts";
+import { writeReport } from "./report.ts";
+import { listRuns, openRun } from "./run-dir.ts";
+import { evaluateModel, predictModel } from "./use-model.ts";
+
+/** Samples may take this much memory; larger inputs are refused with the figure. */
+const DATA_BUDGET_BYTES = 1 << 30;
+
+export interface CommandDeps {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly nodeVersion: string;
+  readonly residentBytes: () => number;
+}
+
+type Commands = Pick<
+  CliDeps,
+  "train" | "storedRequest" | "evaluate" | "predict" | "report" | "probeEngine" | "listRuns"
+>;
+
+/** A named GPU topology gets a GPU or a refusal, never a CPU. */
+async function engineOf(engine: TopologySpec["engine"]): Promise<EngineKind> {
+  return engine === "gpu" ? await resolveGpuEngine() : engine;
+}
+
+async function probeEngine(wanted: TopologySpec["engine"]): Promise<string> {
+  const engine = await openEngine(await engineOf(wanted));
+  engine.dispose();
+  return engine.description;
+}
+
+async function train(
+  request: RunRequest | ResumeRequest,
+  observer: RunObserver,
+  stop: CancellationToken,
+  context: TrainContext,
+  deps: CommandDeps,
+): Promise<RunSummary> {
+  const engine = await engineOf(context.topology.engine);
+  const prepareDeps = {
+    files: deps.files,
+    clock: deps.clock,
+    versions: { node: deps.nodeVersion, product: deps.version },
+    dataBudgetBytes: DATA_BUDGET_BYTES,
+  };
+  const prepared =
+    "resume" in request
+      ? await prepareResume(request, context, prepareDeps)
+      : await prepareNew(request, context, prepareDeps);
+  return launch(prepared, engine, observer, stop, context, deps);
+}
+
+async function listing(files: Files, runsDirectory: string): Promise<readonly RunListing[]> {
+  const { runs } = await listRuns(files, runsDirectory);
+  return runs.map(({ runId, directory, manifest }) => ({
+    runId,
+    directory,
+    createdAt: manifest.createdAt,
+    status: manifest.status,
+    topology: manifest.request.topology,
+    datasetName: manifest.dataset.name,
+    summary: manifest.summary,
+  }));
+}
+
+export function createCommands(deps: CommandDeps): Commands {
+  const { files } = deps;
+  const use = { files, dataBudgetBytes: DATA_BUDGET_BYTES };
+  return {
+    train: (request, observer, stop, context) => train(request, observer, stop, context, deps),
+    async storedRequest(ref) {
+      const { runId, manifest } = await openRun(files, ref.runsDirectory, ref.run);
+      return { runId, request: manifest.request };
+    },
+    evaluate: (ref, data) => evaluateModel(ref, data, use),
+    predict: (ref, data, out) => predictModel(ref, data, out, use),
+    async report(ref, out) {
+      const run = await openRun(files, ref.runsDirectory, ref.run);
+      const file = out ?? join(run.directory, "report.html");
+      await writeReport(run, file, files);
+      return { file };
+    },
+    probeEngine,
+    listRuns: (runsDirectory) => listing(files, runsDirectory),
+  };
+}

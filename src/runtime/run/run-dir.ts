@@ -1,0 +1,266 @@
+/**
+ * The directory of one run: where everything is, how it is created and how it is found again.
+ * A run belongs to the process that holds its lock; others may only read.
+ */
+import { randomBytes } from "node:crypto";
+import { basename, dirname, join } from "node:path";
+import { EsperError } from "../../protocols/errors.ts";
+import type { RunRequest } from "../../protocols/run.ts";
+import { didYouMean } from "../cli/suggest.ts";
+import type { Clock } from "../clock.ts";
+import { CheckpointStore } from "../durable/checkpoint-store.ts";
+import {
+  atomicWrite,
+  type Files,
+  isMissing,
+  PRIVATE_PERMISSIONS,
+  replaceLink,
+  statIfPresent,
+} from "../durable/files.ts";
+import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
+import { lockRun, type Processes, type RunLock, systemProcesses } from "./run-lock.ts";
+
+/** The name that stands for the run started last. */
+export const LATEST = "latest";
+const MAX_NAME_ATTEMPTS = 16;
+const LISTED_RUNS = 5;
+const MAX_DATASET_NAME = 40;
+
+/** Absolute or relative paths inside the run's directory. */
+export interface RunPaths {
+  readonly manifest: string;
+  readonly metrics: string;
+  readonly events: string;
+  readonly runtime: string;
+  readonly log: string;
+  readonly checkpoints: string;
+  readonly wal: string;
+  readonly ledger: string;
+  readonly model: string;
+  readonly secret: string;
+}
+
+/** The layout of every run directory. */
+export function runPaths(directory: string): RunPaths {
+  return {
+    manifest: join(directory, "manifest.json"),
+    metrics: join(directory, "metrics.jsonl"),
+    events: join(directory, "events.jsonl"),
+    runtime: join(directory, "runtime.jsonl"),
+    log: join(directory, "log.jsonl"),
+    checkpoints: join(directory, "checkpoints"),
+    wal: join(directory, "wal"),
+    ledger: join(directory, "ledger"),
+    model: join(directory, "model.ckpt"),
+    secret: join(directory, "secret"),
+  };
+}
+
+type ManifestChanges = Partial<Pick<Manifest, "status" | "incarnation" | "summary">>;
+
+/** A run on disk. Change it only while its lock is held. */
+export class Run {
+  readonly directory: string;
+  readonly paths: RunPaths;
+  readonly #files: Files;
+  #manifest: Manifest;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(files: Files, directory: string, manifest: Manifest) {
+    this.#files = files;
+    this.directory = directory;
+    this.paths = runPaths(directory);
+    this.#manifest = manifest;
+  }
+
+  get runId(): string {
+    return this.#manifest.runId;
+  }
+
+  get manifest(): Manifest {
+    return this.#manifest;
+  }
+
+  /** The run's checkpoints; a final one also becomes `model.ckpt`. */
+  get checkpoints(): CheckpointStore {
+    return new CheckpointStore(this.#files, this.paths.checkpoints, this.paths.model);
+  }
+
+  /** Returns when the changed manifest is on disk; changes made at once are written in order. */
+  update(changes: ManifestChanges): Promise<void> {
+    this.#manifest = { ...this.#manifest, ...changes };
+    const manifest = this.#manifest;
+    const write = (): Promise<void> => writeManifest(this.#files, this.paths.manifest, manifest);
+    // A failed write is the earlier caller's to handle; this one stands on its own.
+    this.#writing = this.#writing.then(write, write);
+    return this.#writing;
+  }
+
+  /** The secret that was generated for this run, or null when the user brought one. */
+  async readSecret(): Promise<string | null> {
+    try {
+      return new TextDecoder().decode(await this.#files.read(this.paths.secret)).trim();
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw error;
+    }
+  }
+
+  /** Takes the run for this process. @throws {RUN_LOCKED} */
+  lock(processes: Processes = systemProcesses(this.#files)): Promise<RunLock> {
+    return lockRun(this.#files, this.directory, processes);
+  }
+}
+
+export interface NewRun {
+  readonly files: Files;
+  readonly clock: Clock;
+  readonly request: RunRequest;
+  readonly dataset: { readonly name: string; readonly digest: string };
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly versions: Manifest["versions"];
+  /** A secret made for this run, to be kept in it; null when the user brought one. */
+  readonly generatedSecret: string | null;
+  readonly processes?: Processes;
+}
+
+function runName(nowMs: number, datasetName: string): string {
+  const stamp = new Date(nowMs).toISOString().slice(0, 19);
+  const time = stamp.replaceAll(/[-:]/g, "").replace("T", "-");
+  const plain = datasetName.toLowerCase().replaceAll(/[^a-z0-9]+/g, "-");
+  const name = plain.slice(0, MAX_DATASET_NAME).replaceAll(/^-+|-+$/g, "");
+  return `${time}-${name === "" ? "data" : name}-${randomBytes(2).toString("hex")}`;
+}
+
+/** An empty directory with a new name, locked by this process. */
+async function reserve(
+  options: NewRun,
+  nowMs: number,
+): Promise<{ directory: string; lock: RunLock }> {
+  const { files, request, dataset } = options;
+  const processes = options.processes ?? systemProcesses(files);
+  for (let attempt = 0; attempt < MAX_NAME_ATTEMPTS; attempt++) {
+    const directory = join(request.runsDirectory, runName(nowMs, dataset.name));
+    if ((await statIfPresent(files, directory)) !== null) continue;
+    await files.makeDirectory(directory);
+    return { directory, lock: await lockRun(files, directory, processes) };
+  }
+  throw new EsperError(
+    "STORAGE_FAILED",
+    `no free name for a new run in ${request.runsDirectory}: try again in a second`,
+    { path: request.runsDirectory, operation: "create directory" },
+  );
+}
+
+/**
+ * Creates the directory of a new run, locked, and points `latest` at it.
+ * @throws {STORAGE_FULL} @throws {STORAGE_FAILED} naming the path.
+ */
+export async function createRun(
+  options: NewRun,
+): Promise<{ readonly run: Run; readonly lock: RunLock }> {
+  const { files, clock, request, dataset, versions, generatedSecret } = options;
+  const nowMs = clock.nowMs();
+  const { directory, lock } = await reserve(options, nowMs);
+  const paths = runPaths(directory);
+  const manifest: Manifest = {
+    version: 1,
+    runId: basename(directory),
+    createdAt: new Date(nowMs).toISOString(),
+    request,
+    dataset: { name: dataset.name, digest: dataset.digest },
+    options: { ...options.options },
+    versions,
+    status: "running",
+    incarnation: 1,
+    summary: null,
+  };
+  try {
+    for (const path of [paths.checkpoints, paths.wal, paths.ledger]) {
+      await files.makeDirectory(path);
+    }
+    if (generatedSecret !== null) {
+      const text = new TextEncoder().encode(`${generatedSecret}\n`);
+      await atomicWrite(files, paths.secret, text, PRIVATE_PERMISSIONS);
+    }
+    await writeManifest(files, paths.manifest, manifest);
+    await files.syncDirectory(dirname(directory));
+    await replaceLink(files, manifest.runId, join(request.runsDirectory, LATEST));
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+  return { run: new Run(files, directory, manifest), lock };
+}
+
+async function runIds(files: Files, runsDirectory: string): Promise<readonly string[]> {
+  try {
+    const names = await files.list(runsDirectory);
+    return names.filter((name) => /^\d{8}-\d{6}-/.test(name)).reverse();
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+async function notFound(files: Files, runsDirectory: string, run: string): Promise<EsperError> {
+  const recent = (await runIds(files, runsDirectory)).slice(0, LISTED_RUNS);
+  const known =
+    recent.length === 0 ? `${runsDirectory} holds no runs` : `most recent: ${recent.join(", ")}`;
+  return new EsperError(
+    "RUN_NOT_FOUND",
+    `there is no run ${run}${didYouMean(run, await runIds(files, runsDirectory))} (${known})`,
+    { run, runsDirectory, recent },
+  );
+}
+
+async function locate(files: Files, runsDirectory: string, run: string): Promise<string | null> {
+  if (run === LATEST) {
+    try {
+      return join(runsDirectory, basename(await files.readLink(join(runsDirectory, LATEST))));
+    } catch (error) {
+      if (!EsperError.is(error, "STORAGE_FAILED")) throw error;
+      // No usable link: the ids begin with their time, so the last one is the newest.
+      const [newest] = await runIds(files, runsDirectory);
+      return newest === undefined ? null : join(runsDirectory, newest);
+    }
+  }
+  for (const directory of [join(runsDirectory, run), run]) {
+    if ((await statIfPresent(files, runPaths(directory).manifest)) !== null) return directory;
+  }
+  return null;
+}
+
+/**
+ * Finds a run by "latest", id or path, without taking its lock.
+ * @throws {RUN_NOT_FOUND} naming the nearest and the most recent ids.
+ * @throws {DATA_INVALID} when its manifest is damaged.
+ */
+export async function openRun(files: Files, runsDirectory: string, run: string): Promise<Run> {
+  const directory = await locate(files, runsDirectory, run);
+  if (directory === null) throw await notFound(files, runsDirectory, run);
+  try {
+    return new Run(files, directory, await readManifest(files, runPaths(directory).manifest));
+  } catch (error) {
+    if (isMissing(error)) throw await notFound(files, runsDirectory, run);
+    throw error;
+  }
+}
+
+/** Every readable run, newest first, and what was wrong with the others. */
+export async function listRuns(
+  files: Files,
+  runsDirectory: string,
+): Promise<{ readonly runs: readonly Run[]; readonly unreadable: readonly EsperError[] }> {
+  const runs: Run[] = [];
+  const unreadable: EsperError[] = [];
+  for (const id of await runIds(files, runsDirectory)) {
+    try {
+      runs.push(await openRun(files, runsDirectory, id));
+    } catch (error) {
+      if (!EsperError.is(error)) throw error;
+      unreadable.push(error);
+    }
+  }
+  return { runs, unreadable };
+}

@@ -1,0 +1,19 @@
+// biome-ignore-all lint/style/noDefaultExport: a configuration is a default export.
+import { defineConfig, supervisor } from "esper-runtime";
+
+const children = {};
+const tree = supervisor({ children });
+Object.assign(children, { again: tree });
+
+export default defineConfig({
+  defaults: "local-cpu",
+  runDirectory: "runs",
+  topologies: {
+    "local-cpu": {
+      description: "One process.",
+      engine: "wasm",
+      fabric: { kind: "embedded" },
+      tree: tree,
+    },
+  },
+});

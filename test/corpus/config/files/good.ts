@@ -1,0 +1,18 @@
+// biome-ignore-all lint/style/noDefaultExport: a configuration is a default export.
+import { actor, defineConfig, resident, supervisor } from "esper-runtime";
+
+const threads: readonly string[] = ["a"];
+const [first = "main"]: readonly string[] = threads;
+
+export default defineConfig({
+  defaults: "local-cpu",
+  runDirectory: "runs",
+  topologies: {
+    "local-cpu": {
+      description: "One process.",
+      engine: "wasm",
+      fabric: { kind: "embedded" },
+      tree: supervisor({ children: { one: actor(resident("one"), { thread: first }) } }),
+    },
+  },
+});

@@ -1,0 +1,2 @@
+/** Nothing is exported by default. */
+export const config = {};

@@ -1,0 +1,442 @@
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { EsperError } from "../../../src/protocols/errors.ts";
+import type { ModuleSpec } from "../../../src/protocols/leyline/modules.ts";
+import { type Engine, openEngine } from "../../../src/runtime/device/engine.ts";
+import { hostSpec } from "../../../src/runtime/device/hosts.ts";
+import { GrowableNetwork } from "../../../src/runtime/device/network.ts";
+import { createRandom } from "../../../src/runtime/random.ts";
+import {
+  CLASSES,
+  classified,
+  graftSeed,
+  HOST,
+  hostWeights,
+  makeNetwork,
+  normals,
+  onEngine,
+  SEED,
+  train,
+  WIDTH,
+} from "./support.ts";
+
+const codeOf = (run: () => unknown): string | null => {
+  try {
+    run();
+  } catch (error) {
+    return EsperError.is(error) ? error.code : String(error);
+  }
+  return null;
+};
+
+describe("a growable network", () => {
+  const samples = classified(160);
+  let engine: Engine;
+  let network: GrowableNetwork;
+  let tensorsBefore: number;
+
+  beforeEach(async () => {
+    engine = await openEngine("wasm");
+    tensorsBefore = engine.memory().tensors;
+    network = makeNetwork(engine);
+  });
+
+  afterEach(() => {
+    network.dispose();
+    expect(engine.memory().tensors).toBe(tensorsBefore);
+    engine.dispose();
+  });
+
+  it("names its sites in order, with their shapes", () => {
+    expect(network.sites).toEqual([
+      { siteId: "hidden1", kind: "vector", shape: [8], depth: 0 },
+      { siteId: "hidden2", kind: "vector", shape: [8], depth: 1 },
+    ]);
+    const host = WIDTH * 8 + 8 + 8 * 8 + 8 + 8 * CLASSES + CLASSES;
+    expect(network.parameterCount()).toEqual({ host, total: host });
+    expect(graftSeed(network)).toEqual({ parameters: 8 * 12 + 12 + 12 * 8 + 8 });
+    expect(network.parameterCount()).toEqual({ host, total: host + 212 });
+  });
+
+  it("learns, and reports loss, correct count and gradient norm", () => {
+    const before = network.evaluate(samples);
+    const first = network.trainStep({ ...samples }, 0.01);
+    expect(first.loss).toBeCloseTo(before.loss, 5);
+    expect(first.scoreSum).toBe(Math.round(before.score * samples.count));
+    expect(first.gradientNorm).toBeGreaterThan(0);
+    expect(first.shadows).toEqual([]);
+    train(network, samples, 0, 300);
+    const after = network.evaluate(samples);
+    expect(after.loss).toBeLessThan(before.loss / 3);
+    expect(after.score).toBeGreaterThan(0.9);
+  });
+
+  it("predicts probabilities that agree with its score", () => {
+    train(network, samples, 0, 100);
+    const probabilities = network.predict(samples.x, samples.count);
+    let correct = 0;
+    for (let row = 0; row < samples.count; row++) {
+      const own = [...probabilities.subarray(row * CLASSES, (row + 1) * CLASSES)];
+      expect(own.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
+      if (own.indexOf(Math.max(...own)) === samples.y[row]) correct += 1;
+    }
+    expect(correct / samples.count).toBeCloseTo(network.evaluate(samples).score, 10);
+  });
+
+  it("evaluates the same whatever the batch size", () => {
+    const whole = network.evaluate(samples, { batchSize: 1000 });
+    const parts = network.evaluate(samples, { batchSize: 7 });
+    expect(parts.loss).toBeCloseTo(whole.loss, 6);
+    expect(parts.score).toBe(whole.score);
+  });
+
+  it("keeps host loss, gradient and weights bit-identical beside shadow seeds", () => {
+    const alone = makeNetwork(engine);
+    graftSeed(network, "seed-1", "hidden1");
+    graftSeed(network, "seed-2", "hidden2");
+    network.setPhase("seed-1", "shadow");
+    network.setPhase("seed-2", "shadow");
+    expect(train(network, samples, 0, 30)).toEqual(train(alone, samples, 0, 30));
+    expect(hostWeights(network)).toEqual(hostWeights(alone));
+    alone.dispose();
+  });
+
+  it("trains a shadow seed on its own, frozen host or not, until it beats the host", () => {
+    train(network, samples, 0, 20);
+    graftSeed(network);
+    network.setPhase("seed-1", "shadow");
+    const start = network.evaluate(samples, { alphaOverride: new Map([["seed-1", 1]]) }).loss;
+    let last = network.trainStep(samples, 0.01);
+    expect(last.shadows).toHaveLength(1);
+    expect(last.shadows[0]!.hostLoss).toBe(last.loss);
+    expect(last.shadows[0]!.loss).toBeCloseTo(start, 5);
+    expect(last.shadows[0]!.gradientNorm).toBeGreaterThan(0);
+    for (let step = 0; step < 60; step++) last = network.trainStep(samples, 0.01);
+    expect(last.shadows[0]!.loss).toBeLessThan(start / 2);
+  });
+
+  it("trains nothing of an idle seed", () => {
+    graftSeed(network);
+    const weights = () => {
+      const { arrays } = network.snapshot();
+      return Object.entries(arrays).filter(([key]) => key.includes("seed-1"));
+    };
+    const before = weights();
+    expect(network.trainStep(samples, 0.01).shadows).toEqual([]);
+    expect(weights()).toEqual(before);
+  });
+
+  it("feels a blending seed by its alpha alone", () => {
+    const before = network.predict(samples.x, samples.count);
+    graftSeed(network);
+    expect(network.functionDelta("seed-1", samples)).toBe(0);
+    network.setPhase("seed-1", "blend");
+    expect(network.predict(samples.x, samples.count)).toEqual(before);
+    network.setAlpha("seed-1", 0.5);
+    expect(network.predict(samples.x, samples.count)).not.toEqual(before);
+    const without = network.evaluate(samples, { alphaOverride: new Map([["seed-1", 0]]) });
+    network.setAlpha("seed-1", 0);
+    expect(network.evaluate(samples)).toEqual(without);
+    expect(network.functionDelta("seed-1", samples)).toBe(0);
+  });
+
+  it("never lets a broken seed reach the host while its alpha is 0", () => {
+    const poison: ModuleSpec = {
+      layers: [{ kind: "dense", units: 8, activation: "linear", init: { normal: Number.NaN } }],
+    };
+    network.graft("bad", "hidden1", poison, {
+      mode: "CONVEX",
+      hostGradient: "through",
+      random: createRandom(1, "bad"),
+    });
+    network.setPhase("bad", "shadow");
+    const step = network.trainStep(samples, 0.01);
+    expect(step.shadows[0]!.loss).toBeNaN();
+    expect(Number.isFinite(step.loss)).toBe(true);
+    network.setPhase("bad", "blend");
+    expect(Number.isFinite(network.trainStep(samples, 0.01).loss)).toBe(true);
+    network.setAlpha("bad", 0.5);
+    const kept = hostWeights(network);
+    expect(network.trainStep(samples, 0.01).loss).toBeNaN();
+    expect(hostWeights(network)).toEqual(kept);
+    network.detach("bad");
+    expect(Number.isFinite(network.evaluate(samples).loss)).toBe(true);
+  });
+
+  it("is exactly as before when a seed has been taken out again", () => {
+    train(network, samples, 0, 10);
+    const before = network.snapshot();
+    const tensors = engine.memory().tensors;
+    graftSeed(network);
+    network.setPhase("seed-1", "shadow");
+    for (let cycle = 0; cycle < 3; cycle++) network.trainStep(samples, 0);
+    expect(network.residue("seed-1")).toEqual({ parametersLeft: 212, optimizerSlotsLeft: 4 });
+    const outputs = network.predict(samples.x, samples.count);
+    network.detach("seed-1");
+    expect(network.residue("seed-1")).toEqual({ parametersLeft: 0, optimizerSlotsLeft: 0 });
+    expect(network.predict(samples.x, samples.count)).toEqual(outputs);
+    expect(Object.keys(network.snapshot().arrays)).toEqual(Object.keys(before.arrays));
+    expect(engine.memory().tensors).toBe(tensors);
+  });
+
+  it("leaks no tensor over training, evaluation and growth", () => {
+    graftSeed(network);
+    network.setPhase("seed-1", "shadow");
+    train(network, samples, 0, 2);
+    const tensors = engine.memory().tensors;
+    train(network, samples, 2, 20);
+    network.evaluate(samples);
+    network.predict(samples.x, samples.count);
+    network.functionDelta("seed-1", samples);
+    expect(engine.memory().tensors).toBe(tensors);
+    for (let cycle = 0; cycle < 3; cycle++) {
+      graftSeed(network, "seed-2", "hidden2");
+      network.setPhase("seed-2", "blend");
+      network.setAlpha("seed-2", 0.3);
+      train(network, samples, 0, 3);
+      network.detach("seed-2");
+      expect(engine.memory().tensors).toBe(tensors);
+    }
+  });
+
+  it("leaks nothing and stays usable when a batch is refused", () => {
+    graftSeed(network);
+    network.setPhase("seed-1", "shadow");
+    const tensors = engine.memory().tensors;
+    const wrong = { ...samples, y: samples.y.map(() => CLASSES) };
+    expect(codeOf(() => network.trainStep(wrong, 0.01))).toBe("DATA_INVALID");
+    expect(engine.memory().tensors).toBe(tensors);
+    expect(Number.isFinite(network.trainStep(samples, 0.01).loss)).toBe(true);
+  });
+
+  it("chains several grafts of one site in the order they came", () => {
+    const scale = (factor: number): ModuleSpec => ({
+      layers: [
+        {
+          kind: "concat",
+          branches: [{ layers: Array.from({ length: factor }, () => ({ kind: "activation", activation: "tanh" })) }],
+        },
+      ],
+    });
+    const random = createRandom(1, "unused");
+    const graft = (seedId: string, module: ModuleSpec, mode: "CONVEX" | "RESIDUAL") => {
+      network.graft(seedId, "hidden1", module, { mode, hostGradient: "through", random });
+      network.setPhase(seedId, "blend");
+      network.setAlpha(seedId, 1);
+    };
+    graft("first", scale(1), "RESIDUAL");
+    graft("second", scale(2), "CONVEX");
+    const inOrder = network.predict(samples.x, 8);
+    const other = makeNetwork(engine);
+    const shape = { hostGradient: "through", random } as const;
+    other.graft("second", "hidden1", scale(2), { mode: "CONVEX", ...shape });
+    other.graft("first", "hidden1", scale(1), { mode: "RESIDUAL", ...shape });
+    for (const seedId of ["first", "second"]) {
+      other.setPhase(seedId, "blend");
+      other.setAlpha(seedId, 1);
+    }
+    expect(network.grafts.map(({ seedId }) => seedId)).toEqual(["first", "second"]);
+    expect(other.predict(samples.x, 8)).not.toEqual(inOrder);
+    other.dispose();
+  });
+
+  it("lets the host learn through a seed, or not, as asked", () => {
+    const firstLayerNorm = (hostGradient: "through" | "detached") => {
+      const trial = makeNetwork(engine, {
+        optimizer: { kind: "sgd", weightDecay: 0, clipNorm: null },
+      });
+      trial.graft("s", "hidden1", SEED, {
+        mode: "RESIDUAL",
+        hostGradient,
+        random: createRandom(3, "s"),
+      });
+      trial.setPhase("s", "blend");
+      trial.setAlpha("s", 0.7);
+      const key = "weights/host/0.dense/kernel";
+      const before = trial.snapshot().arrays[key]!;
+      const outputs = trial.predict(samples.x, 4);
+      trial.trainStep(samples, 0.1);
+      const moved = trial.snapshot().arrays[key]!.some((value, i) => value !== before[i]);
+      trial.dispose();
+      return { moved, outputs };
+    };
+    const through = firstLayerNorm("through");
+    const cut = firstLayerNorm("detached");
+    expect(through.outputs).toEqual(cut.outputs);
+    expect([through.moved, cut.moved]).toEqual([true, false]);
+  });
+
+  it("refuses a seed that does not fit, and is then unchanged", () => {
+    const wide: ModuleSpec = { layers: [{ kind: "dense", units: 9, activation: "linear" }] };
+    const options = {
+      mode: "CONVEX",
+      hostGradient: "through",
+      random: createRandom(1, "s"),
+    } as const;
+    const before = Object.keys(network.snapshot().arrays);
+    const tensors = engine.memory().tensors;
+    graftSeed(network);
+    const attempts: readonly (readonly [string, () => unknown])[] = [
+      ["GRAFT_SHAPE", () => network.graft("a", "hidden1", wide, options)],
+      ["COMMAND_INVALID", () => network.graft("a", "nowhere", SEED, options)],
+      ["COMMAND_INVALID", () => network.graft("seed-1", "hidden1", SEED, options)],
+      ["COMMAND_INVALID", () => network.graft("host", "hidden1", SEED, options)],
+      ["BLEND_INVALID", () => network.graft("a", "hidden1", SEED, { ...options, mode: "CONFIDENCE" })],
+      ["BLEND_INVALID", () => network.graft("a", "hidden1", SEED, { ...options, mode: "CHANNEL" })],
+      ["BLEND_INVALID", () => network.setAlpha("seed-1", 1.5)],
+      ["BLEND_INVALID", () => network.setAlpha("seed-1", Number.NaN)],
+      ["COMMAND_INVALID", () => network.setPhase("ghost", "blend")],
+      ["COMMAND_INVALID", () => network.detach("ghost")],
+    ];
+    for (const [code, attempt] of attempts) expect(codeOf(attempt), attempt.toString()).toBe(code);
+    network.detach("seed-1");
+    expect(Object.keys(network.snapshot().arrays)).toEqual(before);
+    expect(engine.memory().tensors).toBe(tensors);
+  });
+
+  it("refuses an engine that cannot be read at once", () => {
+    const blind = { ...engine, synchronousReads: false };
+    expect(codeOf(() => makeNetwork(blind))).toBe("ENGINE_UNSUPPORTED");
+  });
+
+  it("learns a number and scores it by R2", () => {
+    const x = normals(64 * 2, "regression");
+    const y = Float32Array.from({ length: 64 }, (_, row) => x[row * 2]! - 0.5 * x[row * 2 + 1]!);
+    const host = hostSpec({ kind: "mlp", widths: [8] }, [2]);
+    const regression = makeNetwork(engine, {
+      task: "regression",
+      inputShape: [2],
+      outputUnits: 1,
+      host,
+    });
+    const data = { count: 64, x, y };
+    const before = regression.evaluate(data);
+    const values = regression.predict(x, 64);
+    const error = y.reduce((sum, target, i) => sum + (target - values[i]!) ** 2, 0);
+    const mean = y.reduce((sum, target) => sum + target, 0) / 64;
+    const total = y.reduce((sum, target) => sum + (target - mean) ** 2, 0);
+    expect(before.loss).toBeCloseTo(error / 64, 5);
+    expect(before.score).toBeCloseTo(1 - error / total, 5);
+    expect(regression.trainStep(data, 0.01).scoreSum).toBeCloseTo(error, 3);
+    for (let step = 0; step < 200; step++) regression.trainStep(data, 0.02);
+    expect(regression.evaluate(data).score).toBeGreaterThan(0.95);
+    regression.dispose();
+  });
+
+  it("grows a cnn at a map site", () => {
+    const x = normals(24 * 64, "images");
+    const y = Float32Array.from({ length: 24 }, (_, row) => (x[row * 64]! > 0 ? 1 : 0));
+    const cnn = makeNetwork(engine, {
+      inputShape: [8, 8, 1],
+      outputUnits: 2,
+      host: hostSpec({ kind: "cnn", widths: [3, 4] }, [8, 8, 1]),
+    });
+    expect(cnn.sites).toEqual([
+      { siteId: "conv1", kind: "map", shape: [4, 4, 3], depth: 0 },
+      { siteId: "conv2", kind: "map", shape: [2, 2, 4], depth: 1 },
+    ]);
+    cnn.graft(
+      "s",
+      "conv1",
+      {
+        layers: [
+          { kind: "depthwise", kernel: 3, activation: "silu" },
+          { kind: "conv2d", filters: 3, kernel: 1, activation: "linear", init: { normal: 0.1 } },
+        ],
+      },
+      {
+        mode: "CHANNEL",
+        alphaVec: [1, 0.5, 0],
+        hostGradient: "through",
+        random: createRandom(1, "s"),
+      },
+    );
+    cnn.setPhase("s", "shadow");
+    const first = cnn.trainStep({ count: 24, x, y }, 0.02);
+    for (let step = 0; step < 30; step++) cnn.trainStep({ count: 24, x, y }, 0.02);
+    cnn.setPhase("s", "blend");
+    cnn.setAlpha("s", 1);
+    for (let step = 0; step < 30; step++) cnn.trainStep({ count: 24, x, y }, 0.02);
+    expect(cnn.evaluate({ count: 24, x, y }).loss).toBeLessThan(first.loss / 3);
+    cnn.dispose();
+  });
+});
+
+describe("training", () => {
+  const samples = classified(96);
+
+  function grown(engine: Engine): GrowableNetwork {
+    const network = makeNetwork(engine, { host: HOST });
+    graftSeed(network, "seed-1", "hidden1");
+    network.setPhase("seed-1", "blend");
+    network.setAlpha("seed-1", 0.4);
+    graftSeed(network, "seed-2", "hidden2");
+    network.setPhase("seed-2", "shadow");
+    return network;
+  }
+
+  it.each(["wasm", "cpu"] as const)("gives the same bits every time on %s", (kind) =>
+    onEngine(kind, (engine) => {
+      const runs = [0, 1].map(() => {
+        const network = grown(engine);
+        const losses = train(network, samples, 0, 25);
+        const { arrays } = network.snapshot();
+        network.dispose();
+        return { losses, arrays };
+      });
+      expect(runs[0]).toEqual(runs[1]);
+    }),
+  );
+
+  it("is the same on cpu and wasm up to rounding", async () => {
+    const losses = async (kind: "cpu" | "wasm") =>
+      await onEngine(kind, (engine) => {
+        const network = grown(engine);
+        const found = train(network, samples, 0, 10);
+        network.dispose();
+        return found;
+      });
+    const [cpu, wasm] = [await losses("cpu"), await losses("wasm")];
+    cpu.forEach((loss, step) => {
+      expect(Math.abs(loss - wasm[step]!), `step ${step}`).toBeLessThan(1e-5);
+    });
+  });
+
+  it("goes on from a snapshot bit for bit, after a round trip through JSON", () =>
+    onEngine("wasm", (engine) => {
+      const straight = grown(engine);
+      const expected = train(straight, samples, 0, 40).slice(20);
+      const interrupted = grown(engine);
+      train(interrupted, samples, 0, 20);
+      const { structure, arrays } = interrupted.snapshot();
+      interrupted.dispose();
+      const stored = { structure: JSON.parse(JSON.stringify(structure)), arrays };
+      const resumed = GrowableNetwork.restore(engine, stored);
+      expect(resumed.grafts).toEqual(structure.grafts);
+      expect(train(resumed, samples, 20, 40)).toEqual(expected);
+      expect(resumed.snapshot()).toEqual(straight.snapshot());
+      straight.dispose();
+      resumed.dispose();
+    }));
+
+  it("refuses a snapshot that is not whole, and leaves nothing behind", () =>
+    onEngine("wasm", (engine) => {
+      const network = grown(engine);
+      train(network, samples, 0, 2);
+      const { structure, arrays } = network.snapshot();
+      network.dispose();
+      const before = engine.memory().tensors;
+      for (const key of ["weights/host/0.dense/kernel", "optimizer/seed-2/0.dense/bias/mean"]) {
+        const { [key]: gone, ...rest } = arrays;
+        expect(gone).toBeDefined();
+        const short = { ...arrays, [key]: new Float32Array(1) };
+        for (const broken of [rest, short]) {
+          const restore = () => GrowableNetwork.restore(engine, { structure, arrays: broken });
+          expect(codeOf(restore)).toBe("CHECKPOINT_DIGEST");
+        }
+      }
+      const odd = { ...structure, host: { layers: [{ kind: "teleport" }], sites: [] } };
+      const restore = () => GrowableNetwork.restore(engine, { structure: odd as never, arrays });
+      expect(codeOf(restore)).toBe("CHECKPOINT_DIGEST");
+      expect(engine.memory().tensors).toBe(before);
+    }));
+});
