@@ -14,7 +14,8 @@ export default function setup(): void {
   const build = describeBuild(ROOT);
   if (build.state === "current") return;
   throw new Error(
-    `dist/ is ${build.state} (${build.file}): these tests run the built product. Run npm run build, ` +
-      `or npm test, which builds first; ${OLD_BUILD_ALLOWED}=1 tests the old build on purpose.`,
+    `dist/ is ${build.state} (${build.file}): these tests run the built product. ` +
+      "Run npm run build, or npm test, which builds first; " +
+      `${OLD_BUILD_ALLOWED}=1 tests the old build on purpose.`,
   );
 }

@@ -1,6 +1,7 @@
 /**
- * vitest strips types without checking them, so the tests themselves are checked here, together with
- * the harness and the topologies: an expected error in test/types/ that no longer occurs fails too.
+ * vitest strips types without checking them, so the tests themselves are checked here, together
+ * with the harness and the topologies: an expected error in test/types/ that no longer occurs
+ * fails, too.
  */
 import { spawnSync } from "node:child_process";
 import { join } from "node:path";

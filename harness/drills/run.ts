@@ -7,9 +7,9 @@ import { type Finished, runProduct, startProduct } from "../lib/product.ts";
 import { printVerdicts, type Verdict } from "../lib/verdict.ts";
 
 /** Long enough for a seed to grow, short enough for a drill. */
-const RUN = ["--dataset", "spirals", "--seed", "7", "--epochs", "200"] as const;
+const RUN = ["--dataset", "spirals", "--seed", "7", "--epochs", "800"] as const;
 const KILLED = ["tamiyo", "kasmina", "tolaria", "ledger", "wal", "nissa", "urza"] as const;
-const KILL_AT_STEP = 500;
+const KILL_AT_STEP = 700;
 const STOP_GRACE_MS = 10_000;
 
 type Drill = (runs: string, undisturbed: Finished) => Promise<readonly Verdict[]>;

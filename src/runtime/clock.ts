@@ -12,14 +12,14 @@ export interface Clock {
    * counts from the same instant in every thread of the process, so deadlines may cross threads.
    */
   monotonicMs(): number;
-  /** Runs `fire` once after `delayMs`. Does not keep the process alive when `background` is true. */
+  /** Runs `fire` once after `delayMs`. A `background` timer does not keep the process alive. */
   after(delayMs: number, fire: () => void, background?: boolean): Timer;
 }
 
 /** Longest delay the platform's timers take; a longer one would fire at once. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** `performance.now` counts from the start of its thread, `hrtime` from the start of the machine. */
+/** `performance.now` counts from the thread's start, `hrtime` from one for all threads. */
 const THREAD_ORIGIN_MS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
 export const systemClock: Clock = {

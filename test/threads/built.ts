@@ -2,9 +2,9 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { afterEach } from "vitest";
-import type { ActorSystem as System, SystemOptions } from "../../src/runtime/thread/system.ts";
-import type { LogRecord, SystemEvent } from "../../src/runtime/thread/types.ts";
-import type { SupervisorSpec } from "../../src/runtime/topology.ts";
+import type { ActorSystem, SystemOptions } from "../../dist/runtime/thread/system.js";
+import type { LogRecord, SystemEvent } from "../../dist/runtime/thread/types.js";
+import type { SupervisorSpec } from "../../dist/runtime/topology.js";
 
 const entry = fileURLToPath(new URL("../../dist/runtime/thread/worker-entry.js", import.meta.url));
 if (!existsSync(entry)) {
@@ -16,20 +16,16 @@ const topology = await import("../../dist/runtime/topology.js");
 const clock = await import("../../dist/runtime/clock.js");
 const token = await import("../../dist/runtime/token.js");
 
-const ActorSystem = system.ActorSystem as typeof System;
-export const actor = topology.actor as typeof import("../../src/runtime/topology.ts").actor;
-export const supervisor =
-  topology.supervisor as typeof import("../../src/runtime/topology.ts").supervisor;
-export const CancellationToken =
-  token.CancellationToken as typeof import("../../src/runtime/token.ts").CancellationToken;
+export const { actor, supervisor } = topology;
+export const { CancellationToken } = token;
 
 export interface Started {
-  readonly system: System;
+  readonly system: ActorSystem;
   readonly events: SystemEvent[];
   readonly logs: LogRecord[];
 }
 
-const running = new Set<System>();
+const running = new Set<ActorSystem>();
 
 afterEach(async () => {
   await Promise.all([...running].map((started) => started.stop({ graceMs: 3_000 })));
@@ -47,7 +43,7 @@ export async function startThreads(
     ...{ runId: "test", incarnation: 1, seed: 7, directory: "/nowhere", secret: "secret" },
     ...{ engine: "cpu", arm: "grown", host: {}, settings: {} },
   };
-  const started = await ActorSystem.start({
+  const started = await system.ActorSystem.start({
     ...{ tree, run: run as never, clock: clock.systemClock },
     log: (record) => logs.push(record),
     onEvent: (event) => events.push(event),

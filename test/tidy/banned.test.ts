@@ -33,6 +33,7 @@ describe("banned names", () => {
     expect(judge("use({ setTimeout });")).toHaveLength(1);
     expect(judge("const { env } = process;")).toHaveLength(1);
     expect(judge("use(process);")).toHaveLength(1);
+    expect(judge("const p = process;")).toHaveLength(1);
   });
 
   it("the same word as a property, a type, a local name or a text is no use", () => {
@@ -40,6 +41,7 @@ describe("banned names", () => {
     expect(judge("interface C { setTimeout(ms: number): void; console: string }")).toEqual([]);
     expect(judge("function f(console: Sink) { console.log(1); }")).toEqual([]);
     expect(judge("// Date.now()\nconst s = 'process.env'; const t = `Math.random()`;")).toEqual([]);
+    expect(judge("const emitter: NodeJS.EventEmitter = process;")).toEqual([]);
     expect(judge("process.pid; process.memoryUsage();")).toEqual([]);
   });
 });

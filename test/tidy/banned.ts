@@ -92,16 +92,20 @@ function declaredNames(unit: SourceUnit): ReadonlySet<string> {
   return names;
 }
 
+/** True where the object itself is passed on; as an EventEmitter it shows no banned member. */
+function isWholeValue(node: ts.Node): boolean {
+  const { parent } = node;
+  if (memberName(parent) !== null || ts.isTypeOfExpression(parent)) return false;
+  return !(ts.isVariableDeclaration(parent) && parent.type?.getText() === "NodeJS.EventEmitter");
+}
+
 function bannedName(node: ts.Node, path: string, own: ReadonlySet<string>): string | null {
   const name = dottedName(node);
   if (name === null || own.has(name.split(".")[0] ?? "")) return null;
   if (ts.isIdentifier(node) && !isValueUse(node)) return null;
   const rule = BANNED_NAMES.find(({ names }) => names.includes(name));
   if (rule !== undefined) return rule.home.test(path) ? null : `${name}: ${rule.instead}`;
-  const aliased =
-    GUARDED_GLOBALS.has(name) &&
-    memberName(node.parent) === null &&
-    !ts.isTypeOfExpression(node.parent);
+  const aliased = GUARDED_GLOBALS.has(name) && isWholeValue(node);
   if (!aliased || /^src\/runtime(\/cli\/.+)?\.ts$/.test(path)) return null;
   return `${name} as a value: name the member you need, so that its home can be checked`;
 }

@@ -1,6 +1,6 @@
 /**
- * The import law: protocols <- runtime <- actors <- src/runtime.ts, harness outside, and one home for
- * every package and built-in module that touches the world.
+ * The import law: protocols <- runtime <- actors <- src/runtime.ts, harness outside, and one home
+ * for every package and built-in module that touches the world.
  */
 import {
   type ImportEdge,

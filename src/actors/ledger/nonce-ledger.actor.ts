@@ -24,13 +24,13 @@ const configSchema = z
   })
   .refine((config) => config.ttlMs >= config.freshnessMs + FUTURE_SKEW_MS, {
     path: ["ttlMs"],
-    message: `must be at least freshnessMs + ${FUTURE_SKEW_MS}, or a used command could be replayed`,
+    message: `must be at least freshnessMs + ${FUTURE_SKEW_MS}, or a replay could pass`,
   });
 type Config = z.infer<typeof configSchema>;
 type Context = ActorContext<Config, typeof LedgerProtocol.messages>;
 
 /** Small, so that expired claims leave the disk soon: whole segments are removed. */
-const SEGMENT_BYTES = 262_144;
+const SEGMENT_BYTES = 131_072;
 const MAX_ID_LENGTH = 256;
 
 interface State {
@@ -115,7 +115,11 @@ export const nonceLedger = defineActor(import.meta.url, LedgerProtocol, {
     const { directory, strict, ttlMs } = ctx.config;
     const options = { files: systemFiles, directory, segmentBytes: SEGMENT_BYTES };
     const wal = await Wal.open({ ...options, salvage: !strict });
-    const state = { wal, window: await load(wal, ctx), reportedEvictions: 0 };
+    const window = await load(wal, ctx).catch(async (error: unknown) => {
+      await wal.close();
+      throw error;
+    });
+    const state = { wal, window, reportedEvictions: 0 };
     const { salvage } = wal.status;
     if (salvage !== null) {
       const { file, offset, why, keptRecords } = salvage;

@@ -16,6 +16,7 @@ import {
   type Ledgered,
   type RewindEntry,
   replay,
+  type Sizes,
 } from "./journal.ts";
 import { eventLines, pointLines, rowLines, rowsUpTo } from "./rows.ts";
 import { countBy } from "./tally.ts";
@@ -54,34 +55,52 @@ export class Collector {
   /** Opens the files, cuts off what no journal line vouches for, and finishes a begun rewind. */
   static async open(files: Files, directory: string): Promise<Collector> {
     await files.makeDirectory(directory);
-    const journal = await JsonLines.open(files, `${directory}/${JOURNAL}`, null);
+    const opened: JsonLines[] = [];
+    const open = async (name: string, knownBytes: number | null): Promise<JsonLines> => {
+      const file = await JsonLines.open(files, `${directory}/${name}`, knownBytes);
+      opened.push(file);
+      return file;
+    };
+    try {
+      const collector = await Collector.#restore(open);
+      await files.syncDirectory(directory);
+      return collector;
+    } catch (error) {
+      // All are closed, and the caller sees what went wrong first.
+      await Promise.allSettled(opened.map((file) => file.close()));
+      throw error;
+    }
+  }
+
+  static async #restore(
+    open: (name: string, knownBytes: number | null) => Promise<JsonLines>,
+  ): Promise<Collector> {
+    const journal = await open(JOURNAL, null);
     const lines = wholeLines(await journal.read());
     const { ledgered, damagedAt } = replay(lines);
+    const { sizes, unfinished } = ledgered;
     const repairs: CollectorRepair[] = [];
     if (damagedAt !== null) {
       repairs.push({ file: journal.path, why: `line ${damagedAt} makes no sense` });
     }
     // Without a trustworthy journal every whole line is kept: better twice than lost.
     const isTrusted = lines.length > 0 && damagedAt === null;
-    const { sizes, unfinished } = ledgered;
-    const open = async (name: "events" | "metrics" | "runtime"): Promise<JsonLines> => {
+    const openCommitted = async (name: keyof Sizes): Promise<JsonLines> => {
       const mayDiffer = !isTrusted || (name === "metrics" && unfinished !== null);
       const known = mayDiffer ? null : sizes[name];
-      const file = await JsonLines.open(files, `${directory}/${name}.jsonl`, known);
-      if (known === null || file.size === known) return file;
-      repairs.push({ file: file.path, why: `${known - file.size} committed bytes are missing` });
+      const file = await open(`${name}.jsonl`, known);
+      if (known !== null && file.size !== known) {
+        const why = `${known - file.size} committed bytes are missing`;
+        repairs.push({ file: file.path, why });
+      }
       return file;
     };
-    const opened = {
-      events: await open("events"),
-      metrics: await open("metrics"),
-      runtime: await open("runtime"),
-      journal,
-    };
-    const collector = new Collector(ledgered, opened, repairs);
+    const events = await openCommitted("events");
+    const metrics = await openCommitted("metrics");
+    const runtime = await openCommitted("runtime");
+    const collector = new Collector(ledgered, { events, metrics, runtime, journal }, repairs);
     if (unfinished === null) await collector.#fold();
     else await collector.#settle();
-    await files.syncDirectory(directory);
     return collector;
   }
 
@@ -141,11 +160,10 @@ export class Collector {
   /** Everything on disk, then closed. */
   async close(): Promise<void> {
     const opened = [this.#events, this.#metrics, this.#runtime, this.#journal];
-    try {
-      for (const file of opened) await file.sync();
-    } finally {
-      for (const file of opened) await file.close();
-    }
+    const results = await Promise.allSettled(
+      opened.map((file) => file.sync().finally(() => file.close())),
+    );
+    for (const result of results) if (result.status === "rejected") throw result.reason;
   }
 
   #sizes(): Ledgered["sizes"] {

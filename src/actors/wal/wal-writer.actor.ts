@@ -62,6 +62,14 @@ async function pruneSometimes(state: State, ctx: Context): Promise<void> {
   }
 }
 
+/** Learns the ids of the newest records again. */
+async function recall(state: State): Promise<void> {
+  const from = Math.max(1, state.wal.status.lastSequence - REMEMBERED_IDS + 1);
+  for await (const { sequence, payload } of state.wal.read(from)) {
+    remember(state.known, decodeRecord(payload).recordId, sequence);
+  }
+}
+
 async function append(state: State, recordId: string, timeMs: number, bytes: Uint8Array) {
   const known = state.known.get(recordId);
   if (known !== undefined) return known;
@@ -79,11 +87,13 @@ export const walWriter = defineActor(import.meta.url, WalProtocol, {
     const wal = await Wal.open({ files: systemFiles, directory, salvage: !strict });
     announceRecovery(wal, ctx);
     const state: State = { wal, known: new Map(), prunedAtMs: 0 };
-    const from = Math.max(1, wal.status.lastSequence - REMEMBERED_IDS + 1);
-    for await (const { sequence, payload } of wal.read(from)) {
-      remember(state.known, decodeRecord(payload).recordId, sequence);
+    try {
+      await recall(state);
+      await pruneSometimes(state, ctx);
+    } catch (error) {
+      await wal.close();
+      throw error;
     }
-    await pruneSometimes(state, ctx);
     return state;
   },
 

@@ -22,7 +22,7 @@ export function assertWithinBudget(
   throw tooLarge(path, `${what} takes ${formatMib(neededBytes)}`, neededBytes, budgetBytes);
 }
 
-/** The DATA_TOO_LARGE error; `neededBytes` is null when it is only known to be beyond the budget. */
+/** The DATA_TOO_LARGE error; `neededBytes` is null when only known to be beyond the budget. */
 export function tooLarge(
   path: string,
   what: string,

@@ -28,6 +28,7 @@ export interface ModelFiles {
   readonly labels: string | null;
 }
 
+/** Where to read from, and whether the answers are needed. */
 export interface ModelLoadOptions extends LoadOptions {
   readonly purpose: "evaluate" | "predict";
 }
@@ -35,6 +36,7 @@ export interface ModelLoadOptions extends LoadOptions {
 /** Samples whose answers are null when only predictions are wanted. */
 export type ModelSamples = Omit<Samples, "y"> & { readonly y: Float32Array | null };
 
+/** Rows ready for the model, and what became of those that are not. */
 export interface ModelData {
   readonly samples: ModelSamples;
   /** Rows in the files, with the dropped ones. */

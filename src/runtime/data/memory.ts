@@ -1,6 +1,7 @@
 /** Float memory that threads share: a data set reaches the device thread without being copied. */
 import type { Samples } from "../../protocols/dataset.ts";
 
+/** Bytes of one value of a data set. */
 export const FLOAT_BYTES = Float32Array.BYTES_PER_ELEMENT;
 
 /** `length` zeroed floats on a SharedArrayBuffer. */

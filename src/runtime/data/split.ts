@@ -11,6 +11,7 @@ export interface Split {
   readonly validation: readonly number[];
 }
 
+/** The share of the rows held out for validation, between 0 and 1. */
 export interface SplitOptions {
   readonly validationShare: number;
   readonly seed: number;

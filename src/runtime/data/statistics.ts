@@ -1,5 +1,6 @@
 /** Mean and standard deviation, in one pass that stays exact for large offsets. */
 
+/** What is known of a column of numbers after one pass. */
 export interface Moments {
   readonly count: number;
   readonly mean: number;

@@ -10,6 +10,7 @@ import type { Shape, Tensor, Tf } from "./engine-types.ts";
 /** Longest channel vector a blend may have. */
 export const ALPHA_VECTOR_MAX = 64;
 
+/** The blend mode of one graft and what the mode needs. */
 export interface BlendOptions {
   readonly mode: BlendModeName;
   /** One factor per channel, each within 0..1; CHANNEL needs it, the other modes refuse it. */

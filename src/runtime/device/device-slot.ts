@@ -11,4 +11,5 @@ export interface DeviceSlot {
   validation: Samples | null;
 }
 
+/** The device thread's one slot; get it with `ctx.resource`. */
 export const deviceSlot = resourceKey<DeviceSlot>("device");

@@ -6,7 +6,9 @@ import { EsperError } from "../../protocols/errors.ts";
 import { loadTf, selectBackend } from "./engine-local.ts";
 import type { StartedBackend, Tf } from "./engine-types.ts";
 
+/** The native CUDA engine, an optional peer. */
 export const NODE_GPU_PACKAGE: string = "@tensorflow/tfjs-node-gpu";
+/** WebGPU for Node, an optional peer. */
 export const WEBGPU_PACKAGE: string = "webgpu";
 const WEBGPU_BACKEND_PACKAGE: string = "@tensorflow/tfjs-backend-webgpu";
 

@@ -35,19 +35,24 @@ const PROCESS_EVENTS = ["uncaughtException", "unhandledRejection"] as const;
  * every error and would decide over the life of the process. Listeners of others stay.
  */
 async function withoutLoaderListeners(start: () => Promise<void>): Promise<void> {
-  const before = PROCESS_EVENTS.map(
-    (event) => new Set<unknown>(process.listeners(event as "exit")),
-  );
-  await start();
-  PROCESS_EVENTS.forEach((event, index) => {
-    for (const listener of process.listeners(event as "exit")) {
-      const source = String(listener);
-      const fromLoader = source.includes("ExitStatus") || source.includes("throw reason");
-      if (fromLoader && before[index]?.has(listener) === false) {
-        process.removeListener(event, listener);
+  const emitter: NodeJS.EventEmitter = process;
+  const before = PROCESS_EVENTS.map((event) => new Set(emitter.listeners(event)));
+  try {
+    await start();
+  } finally {
+    PROCESS_EVENTS.forEach((event, index) => {
+      for (const listener of emitter.listeners(event)) {
+        const added = before[index]?.has(listener) === false;
+        if (added && isLoaderListener(listener)) emitter.off(event, listener as () => void);
       }
-    }
-  });
+    });
+  }
+}
+
+/** The loader's listeners are anonymous; they are known by the one statement each consists of. */
+function isLoaderListener(listener: object): boolean {
+  const source = String(listener);
+  return source.includes("ExitStatus") || source.includes("throw reason");
 }
 
 /** The wasm engine with our training kernels; its files are found beside its package. */

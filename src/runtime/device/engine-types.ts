@@ -7,7 +7,6 @@ import type { EngineKind } from "./engine-kind.ts";
 
 export type {
   GradSaveFunc,
-  KernelConfig,
   NamedAttrMap,
   NamedTensorInfoMap,
   Tensor,
@@ -35,6 +34,7 @@ export interface HostMemory {
   written(variable: Variable): void;
 }
 
+/** Live tensors of the whole engine, and their bytes. */
 export interface EngineMemory {
   readonly tensors: number;
   readonly bytes: number;
@@ -72,6 +72,7 @@ export function readValues(engine: Engine, tensor: Tensor): Float32Array {
   return Float32Array.from(tensor.dataSync());
 }
 
+/** How many numbers a tensor of this shape holds. */
 export function sizeOf(shape: Shape): number {
   return shape.reduce((size, extent) => size * extent, 1);
 }

@@ -12,6 +12,7 @@ import { selfTest } from "./self-test.ts";
 
 export type { Engine } from "./engine-types.ts";
 
+/** What a caller may permit when it opens an engine. */
 export interface EngineOptions {
   /** Accept a WebGPU adapter that computes on the CPU. */
   readonly allowSoftwareGpu?: boolean;

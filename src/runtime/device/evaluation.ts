@@ -3,9 +3,10 @@ import type { Samples } from "../../protocols/dataset.ts";
 import { invariant } from "../../protocols/errors.ts";
 import { readValues, sizeOf, type Tensor } from "./engine-types.ts";
 import type { AlphaOf } from "./grown-network.ts";
-import { lossOf } from "./loss.ts";
+import { checkTargets, lossOf } from "./loss.ts";
 import { inputTensor, type TrainingSubject } from "./training-step.ts";
 
+/** How good the network is over a set of samples. */
 export interface Evaluation {
   /** Mean per sample. */
   readonly loss: number;
@@ -13,6 +14,7 @@ export interface Evaluation {
   readonly score: number;
 }
 
+/** Samples per pass when nothing else is asked for. */
 export const EVALUATION_BATCH = 256;
 
 /** The raw outputs for `count` samples, [count, outputUnits], computed in batches. */
@@ -61,6 +63,7 @@ export function evaluate(
   batchSize: number,
 ): Evaluation {
   const { task, outputUnits } = subject;
+  checkTargets(task, samples.y, outputUnits);
   const outputs = outputsOf(subject, samples.x, samples.count, alphaOf, batchSize);
   const { loss, scoreSum } = lossOf(task, outputs, samples.y, outputUnits);
   if (task === "classification") return { loss, score: scoreSum / samples.count };

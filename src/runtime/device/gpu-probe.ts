@@ -21,11 +21,13 @@ export interface GpuLoaders {
   adapter(): Promise<AdapterInfo | null>;
 }
 
+/** What the probe may accept, and how it looks. */
 export interface GpuProbeOptions {
   readonly allowSoftwareGpu?: boolean;
   readonly loaders?: GpuLoaders;
 }
 
+/** What a user without a GPU can do instead. */
 export const GPU_FALLBACK = "--topology local-cpu";
 const INSTALL = "npm install @tensorflow/tfjs-backend-webgpu@4.22.0 webgpu@0.6.2";
 const LOOKED_FOR = [

@@ -10,6 +10,7 @@ import type { BuiltModule } from "./layers/build-module.ts";
  * of the network by its alpha.
  */
 export const GRAFT_PHASES = ["idle", "shadow", "blend"] as const;
+/** The name of a phase. */
 export type GraftPhase = (typeof GRAFT_PHASES)[number];
 
 /** Plain data: a graft as it is stored. */
@@ -24,6 +25,7 @@ export interface GraftRecord {
   readonly phase: GraftPhase;
 }
 
+/** A seed as the forward pass sees it; `alpha` and `phase` may change between passes. */
 export class Graft {
   readonly seedId: string;
   readonly siteId: string;

@@ -12,6 +12,7 @@ export type AlphaOf = (graft: Graft) => number;
 /** Sees the activation that a graft would take in, inside the pass. */
 export type Tap = (graft: Graft, h: Tensor) => void;
 
+/** The forward pass over host and grafts. */
 export class GrownNetwork {
   readonly host: HostNetwork;
   readonly #grafts: Graft[];

@@ -18,6 +18,7 @@ export interface Stage {
   readonly siteId: string | null;
 }
 
+/** What a host is built from; shapes are without the batch dimension. */
 export interface HostShape {
   readonly inputShape: Shape;
   readonly outputUnits: number;
@@ -51,6 +52,7 @@ function checkSites({ layers, sites }: HostSpec): void {
   }
 }
 
+/** The built host, with its parameters in the store under `HOST_OWNER`. */
 export class HostNetwork {
   /** All layers of the host, then those of the head. */
   readonly stages: readonly Stage[];

@@ -6,6 +6,7 @@
 import type { Task } from "../../protocols/dataset.ts";
 import { EsperError, invariant } from "../../protocols/errors.ts";
 
+/** What a loss says of one batch. */
 export interface LossReport {
   /** Mean over the samples. */
   readonly loss: number;
@@ -15,14 +16,21 @@ export interface LossReport {
   readonly gradient: Float32Array;
 }
 
-/** @throws {DATA_INVALID} for a target that is no class index. */
-function classIndex(target: number, units: number, row: number): number {
-  if (Number.isInteger(target) && target >= 0 && target < units) return target;
-  throw new EsperError(
-    "DATA_INVALID",
-    `row ${row} of the batch has class ${target}; classes go from 0 to ${units - 1}`,
-    { row, target, units },
-  );
+/**
+ * Must pass before the losses are used.
+ * @throws {DATA_INVALID} for a target that is no class index.
+ */
+export function checkTargets(task: Task, targets: Float32Array, units: number): void {
+  if (task !== "classification") return;
+  targets.forEach((target, row) => {
+    if (Number.isInteger(target) && target >= 0 && target < units) return;
+    throw new EsperError(
+      "DATA_INVALID",
+      `row ${row} of the samples has class ${target}; classes are whole numbers from 0 to ` +
+        `${units - 1}`,
+      { row, target, units },
+    );
+  });
 }
 
 /** Index of the largest logit (the first of equals) and the log of the sum of exponentials. */
@@ -39,7 +47,7 @@ function summarise(logits: Float32Array, start: number, units: number) {
   return { top, logSum: largest + Math.log(sum) };
 }
 
-/** Softmax cross-entropy. `targets` holds one class index per sample. @throws {DATA_INVALID} */
+/** Softmax cross-entropy. `targets` holds one class index per sample. */
 export function crossEntropy(
   logits: Float32Array,
   targets: Float32Array,
@@ -52,7 +60,7 @@ export function crossEntropy(
   let correct = 0;
   for (let row = 0; row < count; row++) {
     const start = row * units;
-    const label = classIndex(targets[row] as number, units, row);
+    const label = targets[row] as number;
     const { top, logSum } = summarise(logits, start, units);
     total += logSum - (logits[start + label] as number);
     if (top === label) correct += 1;

@@ -4,6 +4,7 @@ import type { Engine, HostMemory, Tensor, Tf } from "./engine-types.ts";
 import type { Parameter } from "./parameters.ts";
 import type { UpdateContext, UpdateRule } from "./update-rules.ts";
 
+/** One parameter's optimizer memory, whatever form it has. */
 export interface Moments {
   /** Updates the parameter and this memory by one gradient. */
   apply(parameter: Parameter, gradient: Tensor, context: UpdateContext): void;
@@ -27,6 +28,7 @@ class FusedMoments implements Moments {
 
   apply({ variable }: Parameter, gradient: Tensor, context: UpdateContext): void {
     const memory = this.#memory;
+    // First, because it may allocate and would make the views stale.
     memory.own(variable);
     this.#rule.fused(memory.view(variable), memory.view(gradient), this.#moments, context);
     memory.written(variable);
@@ -87,6 +89,7 @@ class TensorMoments implements Moments {
     this.#replace([]);
   }
 
+  /** Frees the moments held so far. */
   #replace(next: readonly Tensor[]): void {
     for (const moment of this.#moments) moment.dispose();
     this.#moments = next;

@@ -28,6 +28,7 @@ export type { GraftPhase } from "./graft.ts";
 export type { NetworkSnapshot } from "./snapshot.ts";
 export type { Batch, ShadowResult, StepResult } from "./training-step.ts";
 
+/** What a fresh network is made of; `host` ends before the output head. */
 export interface NetworkOptions extends HostShape {
   readonly task: Task;
   readonly optimizer: OptimizerOptions;
@@ -35,6 +36,7 @@ export interface NetworkOptions extends HostShape {
   readonly random: Random;
 }
 
+/** How a seed is joined to the host. */
 export interface GraftOptions {
   readonly mode: BlendModeName;
   /** Whether the host learns through the seed once it blends, or sees its own output cut off. */
@@ -44,6 +46,7 @@ export interface GraftOptions {
   readonly alphaVec?: readonly number[];
 }
 
+/** How to evaluate; without anything, the network as it is. */
 export interface EvaluateOptions {
   /** Alphas for this evaluation only, by seed id; a graft named here takes part in any phase. */
   readonly alphaOverride?: ReadonlyMap<string, number>;
@@ -52,6 +55,7 @@ export interface EvaluateOptions {
 
 type NetworkShape = Omit<NetworkOptions, "random">;
 
+/** The network on the device; see the header. */
 export class GrowableNetwork {
   readonly #subject: TrainingSubject;
   readonly #shape: NetworkShape;

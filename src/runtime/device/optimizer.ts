@@ -10,6 +10,7 @@ import { type OptimizerKind, UPDATE_RULES, type UpdateRule } from "./update-rule
 
 export type { OptimizerKind } from "./update-rules.ts";
 
+/** How parameters are updated. */
 export interface OptimizerOptions {
   readonly kind: OptimizerKind;
   /** Decoupled weight decay of matrices and filters; biases and gains have none. */
@@ -48,6 +49,7 @@ export function globalNorm(engine: Engine, gradients: readonly (Tensor | undefin
   return Math.sqrt(sum);
 }
 
+/** The optimizer of one network. */
 export class Optimizer {
   readonly #engine: Engine;
   readonly #options: OptimizerOptions;

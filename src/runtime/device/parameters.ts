@@ -8,6 +8,7 @@ import { type Engine, readValues, type Shape, sizeOf, type Variable } from "./en
 /** The host network's own owner name; no seed may have it. */
 export const HOST_OWNER = "host";
 
+/** One trainable tensor. */
 export interface Parameter {
   readonly owner: string;
   /** Unique within the owner, e.g. `0.dense/kernel`. */
@@ -20,6 +21,7 @@ export interface Parameter {
 /** The library keeps variables in one table per thread, by name: names must never repeat. */
 let variablesMade = 0;
 
+/** All parameters of one network. */
 export class ParameterStore {
   readonly #engine: Engine;
   readonly #owners = new Map<string, Map<string, Parameter>>();

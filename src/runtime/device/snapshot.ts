@@ -80,8 +80,10 @@ const structureSchema = z.strictObject({
   /** Optimizer steps by owner and parameter name. */
   steps: z.record(z.string(), z.record(z.string(), z.int().positive())),
 });
+/** The JSON half of a snapshot. */
 export type NetworkStructure = z.infer<typeof structureSchema>;
 
+/** `arrays` holds weights and optimizer moments, keyed by `arrayKey`. */
 export interface NetworkSnapshot {
   readonly structure: NetworkStructure;
   readonly arrays: Readonly<Record<string, Float32Array>>;

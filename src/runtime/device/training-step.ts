@@ -9,7 +9,7 @@ import type { Engine, Shape, Tensor } from "./engine-types.ts";
 import { readValues, sizeOf } from "./engine-types.ts";
 import type { Graft } from "./graft.ts";
 import type { GrownNetwork } from "./grown-network.ts";
-import { type LossReport, lossOf } from "./loss.ts";
+import { checkTargets, type LossReport, lossOf } from "./loss.ts";
 import { globalNorm, type Optimizer } from "./optimizer.ts";
 import { HOST_OWNER, type Parameter, type ParameterStore } from "./parameters.ts";
 
@@ -31,6 +31,7 @@ export interface ShadowResult {
   readonly hostLoss: number;
 }
 
+/** What one optimizer step measured. */
 export interface StepResult {
   /** Mean per sample, before the update. */
   readonly loss: number;
@@ -91,7 +92,7 @@ function differentiate(
     };
   });
   const variables = parameters.map(({ variable }) => variable);
-  const { grads } = tf.variableGrads(() => loss(outputs()).asScalar(), variables);
+  const { grads } = tf.variableGrads(() => loss(outputs()), variables);
   invariant(report !== null, "the loss was computed");
   const gradients = variables.map(({ name }) => grads[name]);
   return { report, gradients, norm: globalNorm(engine, gradients) };
@@ -164,6 +165,8 @@ export function trainStep(
   learningRate: number,
 ): StepResult {
   const { tf } = subject.engine;
+  // Checked first: an error inside a gradient would leave its intermediate tensors behind.
+  checkTargets(subject.task, batch.y, subject.outputUnits);
   const taps = new Map<Graft, Tensor>();
   let result: StepResult | null = null;
   try {

@@ -17,11 +17,13 @@ export interface UpdateContext {
   readonly step: number;
 }
 
+/** What the tensor form of a rule gives. */
 export interface TensorUpdate {
   readonly value: Tensor;
   readonly moments: readonly Tensor[];
 }
 
+/** A rule in both forms. */
 export interface UpdateRule {
   /** Names of the moments, one array of the parameter's size each. */
   readonly moments: readonly string[];
@@ -106,5 +108,7 @@ const sgd: UpdateRule = {
   },
 };
 
+/** The rules by the name a user gives. */
 export const UPDATE_RULES = { adam, sgd } as const;
+/** The name of a rule. */
 export type OptimizerKind = keyof typeof UPDATE_RULES;

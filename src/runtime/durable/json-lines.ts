@@ -32,7 +32,8 @@ async function wholeSize(file: OpenFile, size: number): Promise<number> {
 export class JsonLines {
   readonly path: string;
   readonly #files: Files;
-  #file: OpenFile;
+  /** Null after a replacement whose new file could not be opened yet. */
+  #file: OpenFile | null;
   #size: number;
   /** True when bytes behind the size may have been written. */
   #dirty = false;
@@ -70,12 +71,13 @@ export class JsonLines {
   /** Appends whole lines; they count at once. @throws {STORAGE_FULL} with nothing appended. */
   async append(lines: Uint8Array): Promise<void> {
     if (lines.byteLength === 0) return;
-    if (this.#dirty) await this.#cut();
+    const file = await this.#open();
+    if (this.#dirty) await this.#cut(file);
     this.#dirty = true;
     try {
-      await this.#file.write(lines, this.#size);
+      await file.write(lines, this.#size);
     } catch (error) {
-      await this.#cut();
+      await this.#cut(file);
       throw error;
     }
     this.#size += lines.byteLength;
@@ -87,7 +89,7 @@ export class JsonLines {
     if (size === this.#size) return;
     this.#size = size;
     this.#dirty = true;
-    await this.#cut();
+    await this.#cut(await this.#open());
   }
 
   async read(): Promise<Uint8Array> {
@@ -97,23 +99,33 @@ export class JsonLines {
   /** Replaces the whole contents in one step. */
   async replace(lines: Uint8Array): Promise<void> {
     await atomicWrite(this.#files, this.path, lines);
-    const file = await this.#files.open(this.path, "write");
-    await this.#file.close();
-    this.#file = file;
+    const old = this.#file;
+    this.#file = null;
     this.#size = lines.byteLength;
     this.#dirty = false;
+    // The old handle leads to bytes that have no name any more.
+    await old?.close();
+    await this.#open();
   }
 
-  sync(): Promise<void> {
-    return this.#file.sync();
+  async sync(): Promise<void> {
+    await (await this.#open()).sync();
   }
 
-  close(): Promise<void> {
-    return this.#file.close();
+  /** Idempotent. */
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = null;
+    await file?.close();
   }
 
-  async #cut(): Promise<void> {
-    await this.#file.truncate(this.#size);
+  async #open(): Promise<OpenFile> {
+    this.#file ??= await this.#files.open(this.path, "write");
+    return this.#file;
+  }
+
+  async #cut(file: OpenFile): Promise<void> {
+    await file.truncate(this.#size);
     this.#dirty = false;
   }
 }

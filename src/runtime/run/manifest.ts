@@ -109,7 +109,8 @@ function parseJson(text: string): unknown {
 
 /**
  * Reads and checks a manifest.
- * @throws {DATA_INVALID} naming the file and the field. @throws {STORAGE_FAILED} when it is missing.
+ * @throws {DATA_INVALID} naming the file and the field.
+ * @throws {STORAGE_FAILED} when it is missing.
  */
 export async function readManifest(files: Files, path: string): Promise<Manifest> {
   const text = new TextDecoder().decode(await files.read(path));

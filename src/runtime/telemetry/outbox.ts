@@ -64,7 +64,7 @@ export class Outbox {
     this.#pump();
   }
 
-  /** Waits until everything is acknowledged, at most `limitMs`; returns how many events are left. */
+  /** Waits at most `limitMs` for every acknowledgement; returns how many events are left. */
   flush(limitMs: number): Promise<number> {
     if (this.#isEmpty()) return Promise.resolve(0);
     return new Promise((resolve) => {
@@ -100,7 +100,7 @@ export class Outbox {
   #pump(): void {
     if (this.#pumping || this.#closed) return;
     this.#pumping = true;
-    Promise.resolve().then(() => this.#sendAll());
+    void Promise.resolve().then(() => this.#sendAll());
   }
 
   async #sendAll(): Promise<void> {
@@ -133,7 +133,7 @@ export class Outbox {
       await this.#parts.send({ source, sequence, events, metrics });
       return "sent";
     } catch (error) {
-      // The collector was reached and failed on this batch; a poisonous one must not block the rest.
+      // The collector was reached and failed on this batch: poison must not block the rest.
       const reached = !(error instanceof EsperError) || !error.row.retryable;
       const timing = EsperError.is(error, "DEADLINE_EXCEEDED");
       if (reached && !timing) batch.failures += 1;

@@ -79,7 +79,10 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
 export function crashError(what: string, error: unknown): EsperError {
   if (error instanceof EsperError) return error;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return new EsperError("HANDLER_FAILED", `${what} failed: ${text}`, { what }, error);
+  const coded = new EsperError("HANDLER_FAILED", `${what} failed: ${text}`, { what }, error);
+  // Where it was thrown tells more than where it was caught.
+  if (error instanceof Error && error.stack !== undefined) coded.stack = error.stack;
+  return coded;
 }
 
 /** Waits for `work` at most `limitMs`; false when it took longer. Its failure is thrown. */

@@ -93,6 +93,8 @@ export class Cell implements LocalReceiver, Runnable {
   /** The thread ends: nothing of this actor runs, replies or reports any more. */
   abandon(): void {
     this.#state = "stopped";
+    const { name } = this.route;
+    this.#active?.caller?.fail(discardError(name, "stopped", 0));
     this.#active = null;
     this.#instance?.end();
     this.#instance = null;

@@ -216,7 +216,7 @@ export class Conductor {
   #onGaveUp(supervisor: string, actor: string): void {
     const last = this.#lastErrors.get(actor);
     const why = last === undefined ? "" : `; the last failure: ${last.message}`;
-    const text = `the supervisor ${supervisor} gave up: ${actor} failed more often than allowed${why}`;
+    const text = `the supervisor ${supervisor} gave up: ${actor} failed too often${why}`;
     const details: Attributes = { supervisor, actor, last: last?.code ?? "unknown" };
     const error = new EsperError("SUPERVISOR_GAVE_UP", text, details, last);
     this.#announcer.gaveUp(supervisor, actor, error);
@@ -226,8 +226,10 @@ export class Conductor {
   #end(): void {
     if (this.#ended) return;
     this.#ended = true;
-    const { threads, main } = this.#parts;
+    const { threads, main, plan } = this.#parts;
     for (const actor of [...this.#watchdogs.keys()]) this.#unwatch(actor);
+    // From here on a call that is sent, or waits, is told that there is no coming back.
+    for (const { name } of plan.actors) main.control({ kind: "retired", actor: name });
     void threads.killAll().then(() => {
       main.close();
       const failure = this.#failure;

@@ -129,8 +129,8 @@ export class Host {
     this.#closed = true;
     this.#metricsTimer?.cancel();
     this.#queue.close();
-    for (const cell of this.#cells.values()) cell.abandon();
     this.#router.close();
+    for (const cell of this.#cells.values()) cell.abandon();
   }
 
   #createRouter(): Router {

@@ -1,4 +1,4 @@
-/** A mail port between two hosts in one thread; mail is cloned and delivered in a later microtask. */
+/** A mail port between two hosts in one thread: mail is cloned and arrives in a later microtask. */
 import type { Mail, MailPort } from "./wire.ts";
 
 class InlinePort implements MailPort {

@@ -58,8 +58,8 @@ export class Link {
     if (this.#open) this.#port.post(mail, transfer);
   }
 
-  /** Reads what still arrived, then fails what waits. Idempotent. */
-  close(): void {
+  /** Reads what still arrived, then fails what waits with `code`. Idempotent. */
+  close(code: "ACTOR_RESTARTING" | "ACTOR_STOPPED"): void {
     if (!this.#open) return;
     this.#port.close();
     this.#open = false;
@@ -67,8 +67,9 @@ export class Link {
     this.pending.clear();
     this.inbound.clear();
     for (const call of waiting) {
-      const message = `the thread ${this.thread} ended before it answered; it is being replaced`;
-      call.fail(new EsperError("ACTOR_RESTARTING", message, { thread: this.thread }));
+      const next = code === "ACTOR_STOPPED" ? "for good" : "and is being replaced";
+      const message = `the thread ${this.thread} ended before it answered, ${next}`;
+      call.fail(new EsperError(code, message, { thread: this.thread }));
     }
   }
 

@@ -81,7 +81,7 @@ export class Router {
   }
 
   attach(link: Link): void {
-    this.#links.get(link.thread)?.close();
+    this.#links.get(link.thread)?.close("ACTOR_RESTARTING");
     this.#links.set(link.thread, link);
   }
 
@@ -90,7 +90,9 @@ export class Router {
     const link = this.#links.get(thread);
     if (link === undefined || link.epoch > epoch) return;
     this.#links.delete(thread);
-    link.close();
+    const routes = this.#parts.routes.filter((route) => route.thread === thread);
+    const forGood = routes.every(({ name }) => this.#retired.has(name));
+    link.close(forGood ? "ACTOR_STOPPED" : "ACTOR_RESTARTING");
   }
 
   retire(actor: string): void {
@@ -99,7 +101,7 @@ export class Router {
 
   close(): void {
     this.#closed = true;
-    for (const link of this.#links.values()) link.close();
+    for (const link of this.#links.values()) link.close("ACTOR_STOPPED");
     this.#links.clear();
   }
 
@@ -115,7 +117,7 @@ export class Router {
     const { deadlineMs } = options;
     if (spec?.kind !== "call") return Promise.reject(unknownMessage(to, name, "call"));
     if (!(deadlineMs <= MAX_DELAY_MS)) {
-      const what = `deadlineMs of ${to}.${name} is ${deadlineMs}; at most ${MAX_DELAY_MS} is allowed`;
+      const what = `deadlineMs of ${to}.${name} is ${deadlineMs}; the most is ${MAX_DELAY_MS}`;
       return Promise.reject(new InvariantViolation(what));
     }
     if (from === to) {

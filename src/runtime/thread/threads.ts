@@ -108,7 +108,7 @@ export class Threads {
     const hostSeed: HostSeed = { ...seed, thread, epoch, credits: credits.memory };
     const handle = driver.spawn(hostSeed, placed, {
       report: (report) => this.#onReport(slot, report),
-      failed: () => this.#terminate(slot),
+      failed: () => this.kill(thread),
       exited: (code, cause) => this.#onExit(slot, code, cause),
     });
     let settleReady: Slot["settleReady"] = () => {};

@@ -7,6 +7,7 @@ import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { dehydrate, invariant } from "../../protocols/errors.ts";
 import { systemClock } from "../clock.ts";
 import { Host } from "./host.ts";
+import { isCloneError } from "./link.ts";
 import { loadDefinition } from "./locate.ts";
 import { portOf } from "./port-link.ts";
 import type { Control, Report } from "./wire.ts";
@@ -16,8 +17,15 @@ invariant(parentPort !== null, "the worker entry runs in a worker thread");
 const system = parentPort;
 const { seed, actors: sources } = workerData as WorkerOrder;
 
+/** The details of an error may hold anything; when they cannot cross, the rest still does. */
 function report(message: Report): void {
-  system.postMessage(message);
+  try {
+    system.postMessage(message);
+  } catch (error) {
+    if (!isCloneError(error) || !("error" in message)) throw error;
+    const details = { lost: "the details cannot cross threads" };
+    system.postMessage({ ...message, error: { ...message.error, details } });
+  }
 }
 
 let host: Host | null = null;

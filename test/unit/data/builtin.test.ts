@@ -40,6 +40,17 @@ describe("every built-in data set", () => {
   it.each(["rings", "digits"] as const)("%s differs between seeds", async (name) => {
     expect((await load(name, 1)).digest).not.toBe((await load(name, 2)).digest);
   });
+
+  it.each(["rings", "digits"] as const)("%s holds no case in two of its parts", async (name) => {
+    const data = await load(name);
+    const width = data.report.features;
+    const cases = [data.train, data.validation, data.test!].flatMap((part) =>
+      Array.from({ length: part.count }, (_, row) =>
+        part.x.subarray(row * width, (row + 1) * width).join(),
+      ),
+    );
+    expect(new Set(cases).size).toBe(cases.length);
+  });
 });
 
 describe("spirals", () => {

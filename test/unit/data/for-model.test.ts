@@ -79,6 +79,12 @@ describe("a table for a finished model", () => {
     expect((await loadTable(text, model, PREDICT)).samples.count).toBe(3);
   });
 
+  it("may be a single column when only predictions are wanted", async () => {
+    const text = ["a,y", ...Array.from({ length: 20 }, (_, row) => `${row},${5 * row}`)];
+    const data = await loadTable("a\n3\n4\n", await loadText(text.join("\n")), PREDICT);
+    expect(data.samples.count).toBe(2);
+  });
+
   it("scales a numeric answer by the stored mean and scale", async () => {
     const text = ["a,y", ...Array.from({ length: 20 }, (_, row) => `${row},${5 * row}`)];
     const model = await loadText(text.join("\n"));

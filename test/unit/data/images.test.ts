@@ -107,6 +107,23 @@ describe("CIFAR-10 files", () => {
     expect(data.report.notes).toContain('class "bird" has no image');
   });
 
+  it("are a usage error when none is named", async () => {
+    const request = { kind: "cifar10", files: [], ...SPLIT } as const;
+    expect((await refusalOf(loadDataset(request, OPTIONS))).code).toBe("USAGE");
+  });
+
+  it("are refused when one changes its length while it is read", async () => {
+    const record = cifarRecord(1, 1, 2, 3);
+    const path = await writeTemporary("a.bin", Uint8Array.from(record));
+    for (const records of [0, 2]) {
+      const read = async () => Uint8Array.from(Array(records).fill(record).flat());
+      const options = { ...OPTIONS, files: { ...OPTIONS.files, read } };
+      const error = await refusalOf(readCifar([path], options));
+      expect(error.code).toBe("DATA_INVALID");
+      expect(error.message).toContain("changed its length while it was read");
+    }
+  });
+
   it("are refused when all of them together are beyond the budget", async () => {
     const files = await Promise.all(
       ["a.bin", "b.bin"].map((name) =>

@@ -1,7 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { EsperError } from "../../../src/protocols/errors.ts";
 import type { BlendModeName } from "../../../src/protocols/leyline/enums.ts";
-import { type BlendOptions, blend, checkBlend, detached } from "../../../src/runtime/device/blend.ts";
+import {
+  type BlendOptions,
+  blend,
+  checkBlend,
+  detached,
+} from "../../../src/runtime/device/blend.ts";
 import type { Tensor } from "../../../src/runtime/device/engine-types.ts";
 import { onEngine } from "./support.ts";
 
@@ -46,7 +51,9 @@ describe("blending", () => {
       ["CONVEX", [1, 1, 1]],
     ];
     for (const [mode, alphaVec] of refused) {
-      expect(EsperError.is(refusal(mode, alphaVec), "BLEND_INVALID"), `${mode} ${alphaVec}`).toBe(true);
+      expect(EsperError.is(refusal(mode, alphaVec), "BLEND_INVALID"), `${mode} ${alphaVec}`).toBe(
+        true,
+      );
     }
     expect(refusal("CHANNEL", [0, 0.5, 1])).toBeNull();
     expect(refusal("CONVEX")).toBeNull();

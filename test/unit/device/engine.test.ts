@@ -76,8 +76,9 @@ describe("opening an engine", () => {
     tf.registerKernel({
       ...good,
       kernelFunc: ({ inputs, backend }) => {
-        const made = (backend as { makeOutput(shape: number[], dtype: string): typeof inputs.x })
-          .makeOutput(inputs["input"]!.shape, "float32");
+        const made = (
+          backend as { makeOutput(shape: number[], dtype: string): typeof inputs.x }
+        ).makeOutput(inputs["input"]!.shape, "float32");
         return made!;
       },
     });
@@ -102,32 +103,68 @@ type Case = readonly [
 const four = (tensor: Tensor | undefined) => tensor as Tensor4D;
 
 const CASES: readonly Case[] = [
-  ["product", [[3, 5], [5, 4]], (tf, a, b) => tf.matMul(a!, b!)],
-  ["product of transposed", [[5, 3], [4, 5]], (tf, a, b) => tf.matMul(a!, b!, true, true)],
-  ["batched product", [[2, 3, 5], [2, 5, 4]], (tf, a, b) => tf.matMul(a!, b!)],
+  [
+    "product",
+    [
+      [3, 5],
+      [5, 4],
+    ],
+    (tf, a, b) => tf.matMul(a!, b!),
+  ],
+  [
+    "product of transposed",
+    [
+      [5, 3],
+      [4, 5],
+    ],
+    (tf, a, b) => tf.matMul(a!, b!, true, true),
+  ],
+  [
+    "batched product",
+    [
+      [2, 3, 5],
+      [2, 5, 4],
+    ],
+    (tf, a, b) => tf.matMul(a!, b!),
+  ],
   [
     "convolution, same",
-    [[2, 5, 6, 3], [3, 3, 3, 4]],
+    [
+      [2, 5, 6, 3],
+      [3, 3, 3, 4],
+    ],
     (tf, x, w) => tf.conv2d(four(x), four(w), 1, "same"),
   ],
   [
     "convolution, even filter",
-    [[2, 5, 6, 3], [2, 4, 3, 4]],
+    [
+      [2, 5, 6, 3],
+      [2, 4, 3, 4],
+    ],
     (tf, x, w) => tf.conv2d(four(x), four(w), 1, "same"),
   ],
   [
     "convolution, stride 2, valid, rows left over",
-    [[2, 8, 7, 3], [3, 3, 3, 4]],
+    [
+      [2, 8, 7, 3],
+      [3, 3, 3, 4],
+    ],
     (tf, x, w) => tf.conv2d(four(x), four(w), 2, "valid"),
   ],
   [
     "convolution, stride 2, same",
-    [[2, 7, 8, 3], [3, 3, 3, 4]],
+    [
+      [2, 7, 8, 3],
+      [3, 3, 3, 4],
+    ],
     (tf, x, w) => tf.conv2d(four(x), four(w), 2, "same"),
   ],
   [
     "depthwise, two per channel, stride 2",
-    [[2, 6, 5, 3], [3, 3, 3, 2]],
+    [
+      [2, 6, 5, 3],
+      [3, 3, 3, 2],
+    ],
     (tf, x, w) => tf.depthwiseConv2d(four(x), four(w), 2, "same"),
   ],
   ["max pooling", [[2, 7, 6, 3]], (tf, x) => tf.maxPool(four(x), 2, 2, "valid")],
@@ -136,11 +173,7 @@ const CASES: readonly Case[] = [
     [[2, 7, 6, 3]],
     (tf, x) => tf.maxPool(four(tf.sub(x!, 5)), 3, 2, "same"),
   ],
-  [
-    "gather",
-    [[4, 3]],
-    (tf, x) => tf.gather(x!, tf.tensor1d([0, 2, 2, 3], "int32")),
-  ],
+  ["gather", [[4, 3]], (tf, x) => tf.gather(x!, tf.tensor1d([0, 2, 2, 3], "int32"))],
 ];
 
 /** Gradients of sum(f^2) by all inputs. */
@@ -152,7 +185,9 @@ function gradients(engine: Engine, [name, shapes, run]: Case): number[][] {
       return tf.tensor(normals(size, `${name}${index}`), [...shape]);
     });
     const square = (...given: Tensor[]) => tf.sum(tf.square(run(tf, ...given)));
-    return tf.grads(square)(inputs).map((gradient) => [...gradient.dataSync()]);
+    return tf
+      .grads(square)(inputs)
+      .map((gradient) => [...gradient.dataSync()]);
   });
 }
 

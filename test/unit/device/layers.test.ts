@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { EsperError } from "../../../src/protocols/errors.ts";
-import { ACTIVATIONS, type LayerSpec, type ModuleSpec } from "../../../src/protocols/leyline/modules.ts";
+import {
+  ACTIVATIONS,
+  type LayerSpec,
+  type ModuleSpec,
+} from "../../../src/protocols/leyline/modules.ts";
 import type { Engine } from "../../../src/runtime/device/engine.ts";
 import { sizeOf, type Tensor } from "../../../src/runtime/device/engine-types.ts";
 import { buildModule } from "../../../src/runtime/device/layers/build-module.ts";
@@ -139,9 +143,12 @@ function differentiate(engine: Engine, { name, input, output, spec }: Case): Dif
     copy[at] = copy[at]! + by;
     return copy;
   };
-  const places = (size: number) => Array.from({ length: Math.min(size, 8) }, (_, i) => (i * 7) % size);
+  const places = (size: number) =>
+    Array.from({ length: Math.min(size, 8) }, (_, i) => (i * 7) % size);
   const numeric = [
-    places(values.length).map((at) => [at, slope((by) => project(nudged(values, at, by)))] as const),
+    places(values.length).map(
+      (at) => [at, slope((by) => project(nudged(values, at, by)))] as const,
+    ),
     ...weights.map((weight) => {
       const start = store.read(weight);
       return places(weight.size).map((at) => {
@@ -170,7 +177,9 @@ describe.each(["cpu", "wasm"] as const)("layers on %s", (kind) => {
         const scale = Math.max(...analytic.map(Math.abs), 1e-3);
         for (const [at, value] of places) {
           const error = Math.abs(analytic[at]! - value) / scale;
-          expect(error, `tensor ${which}, index ${at}: ${analytic[at]}, ${value}`).toBeLessThan(5e-3);
+          expect(error, `tensor ${which}, index ${at}: ${analytic[at]}, ${value}`).toBeLessThan(
+            5e-3,
+          );
         }
       });
     }),
@@ -198,11 +207,31 @@ describe("layers", () => {
 
   it.each([
     ["a dense layer on a map", MAP, body(dense(3)), "0.dense"],
-    ["a convolution on a vector", VECTOR, body(dense(4), CASES.find((c) => c.name === "conv2d")!.spec.layers[0]!), "1.conv2d"],
+    [
+      "a convolution on a vector",
+      VECTOR,
+      body(dense(4), CASES.find((c) => c.name === "conv2d")!.spec.layers[0]!),
+      "1.conv2d",
+    ],
     ["a pool larger than the map", MAP, body({ kind: "maxPool", size: 5 }), "0.maxPool"],
-    ["a gate of another width", VECTOR, body({ kind: "gate", gate: body(dense(2)) }), "0.gate.gate"],
-    ["a product of unequal sides", VECTOR, body({ kind: "product", left: body(dense(2)), right: body(dense(3)) }), "0.product.right"],
-    ["a residual of another width", VECTOR, body({ kind: "residual", body: body(dense(4)) }), "0.residual.body"],
+    [
+      "a gate of another width",
+      VECTOR,
+      body({ kind: "gate", gate: body(dense(2)) }),
+      "0.gate.gate",
+    ],
+    [
+      "a product of unequal sides",
+      VECTOR,
+      body({ kind: "product", left: body(dense(2)), right: body(dense(3)) }),
+      "0.product.right",
+    ],
+    [
+      "a residual of another width",
+      VECTOR,
+      body({ kind: "residual", body: body(dense(4)) }),
+      "0.residual.body",
+    ],
     ["no units", VECTOR, body(dense(0)), "0.dense"],
   ] as const)("refuse %s, naming the layer", (_name, input, spec, path) => {
     let error: unknown;

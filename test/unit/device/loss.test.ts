@@ -1,6 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { EsperError } from "../../../src/protocols/errors.ts";
-import { crossEntropy, softmaxRows, squaredError } from "../../../src/runtime/device/loss.ts";
+import {
+  checkTargets,
+  crossEntropy,
+  softmaxRows,
+  squaredError,
+} from "../../../src/runtime/device/loss.ts";
 import { normals } from "./support.ts";
 
 const STEP = 1e-3;
@@ -11,7 +16,8 @@ function expectGradient(
   lossAt: (values: Float32Array) => number,
 ) {
   values.forEach((value, index) => {
-    const at = (by: number) => lossAt(Float32Array.from(values, (v, i) => (i === index ? v + by : v)));
+    const at = (by: number) =>
+      lossAt(Float32Array.from(values, (v, i) => (i === index ? v + by : v)));
     const numeric = (at(STEP) - at(-STEP)) / (2 * STEP);
     expect(gradient[index]!).toBeCloseTo(numeric, 3);
     expect(Number.isFinite(value)).toBe(true);
@@ -39,12 +45,13 @@ describe("cross-entropy", () => {
   it.each([3, -1, 0.5, Number.NaN])("refuses class %s of three", (target) => {
     let error: unknown;
     try {
-      crossEntropy(Float32Array.of(1, 2, 3), Float32Array.of(target), 3);
+      checkTargets("classification", Float32Array.of(0, target), 3);
     } catch (thrown) {
       error = thrown;
     }
     expect(EsperError.is(error, "DATA_INVALID")).toBe(true);
     expect((error as Error).message).toContain("0 to 2");
+    expect(() => checkTargets("regression", Float32Array.of(target), 3)).not.toThrow();
   });
 });
 

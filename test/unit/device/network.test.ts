@@ -70,6 +70,20 @@ describe("a growable network", () => {
     expect(after.score).toBeGreaterThan(0.9);
   });
 
+  it("takes samples in shared memory, and leaves them as they were", () => {
+    const shared = (source: Float32Array) => {
+      const copy = new Float32Array(new SharedArrayBuffer(source.byteLength));
+      copy.set(source);
+      return copy;
+    };
+    const inShared = { count: samples.count, x: shared(samples.x), y: shared(samples.y) };
+    const twin = makeNetwork(engine);
+    expect(train(twin, inShared, 0, 10)).toEqual(train(network, samples, 0, 10));
+    expect(twin.evaluate(inShared)).toEqual(network.evaluate(samples));
+    expect([...inShared.x]).toEqual([...samples.x]);
+    twin.dispose();
+  });
+
   it("predicts probabilities that agree with its score", () => {
     train(network, samples, 0, 100);
     const probabilities = network.predict(samples.x, samples.count);
@@ -114,6 +128,33 @@ describe("a growable network", () => {
     expect(last.shadows[0]!.loss).toBeLessThan(start / 2);
   });
 
+  it("shows a shadow seed what blending seeds before it give, and leaves those alone", () => {
+    const trial = (withShadow: boolean) => {
+      const grown = makeNetwork(engine);
+      for (const seedId of ["before", ...(withShadow ? ["shadow"] : []), "after"]) {
+        graftSeed(grown, seedId, "hidden1");
+        grown.setPhase(seedId, seedId === "shadow" ? "shadow" : "blend");
+        if (seedId !== "shadow") grown.setAlpha(seedId, 0.5);
+      }
+      return grown;
+    };
+    const [watched, alone] = [trial(true), trial(false)];
+    const alphaOverride = new Map([["shadow", 1]]);
+    for (let step = 0; step < 5; step++) {
+      const expected = watched.evaluate(samples, { alphaOverride }).loss;
+      const { loss, shadows } = watched.trainStep(samples, 0.01);
+      expect(shadows[0]!.loss).toBeCloseTo(expected, 5);
+      expect(Math.abs(shadows[0]!.loss - loss)).toBeGreaterThan(1e-3);
+      alone.trainStep(samples, 0.01);
+    }
+    const others = Object.entries(watched.snapshot().arrays).filter(
+      ([key]) => !key.includes("/shadow/"),
+    );
+    expect(Object.fromEntries(others)).toEqual(alone.snapshot().arrays);
+    watched.dispose();
+    alone.dispose();
+  });
+
   it("trains nothing of an idle seed", () => {
     graftSeed(network);
     const weights = () => {
@@ -141,7 +182,10 @@ describe("a growable network", () => {
 
   it("never lets a broken seed reach the host while its alpha is 0", () => {
     const poison: ModuleSpec = {
-      layers: [{ kind: "dense", units: 8, activation: "linear", init: { normal: Number.NaN } }],
+      layers: [
+        { kind: "dense", units: 8, activation: "linear", init: { normal: 1e38 } },
+        { kind: "dense", units: 8, activation: "linear", init: { normal: 1e38 } },
+      ],
     };
     network.graft("bad", "hidden1", poison, {
       mode: "CONVEX",
@@ -213,7 +257,14 @@ describe("a growable network", () => {
       layers: [
         {
           kind: "concat",
-          branches: [{ layers: Array.from({ length: factor }, () => ({ kind: "activation", activation: "tanh" })) }],
+          branches: [
+            {
+              layers: Array.from({ length: factor }, () => ({
+                kind: "activation",
+                activation: "tanh",
+              })),
+            },
+          ],
         },
       ],
     });
@@ -225,7 +276,7 @@ describe("a growable network", () => {
     };
     graft("first", scale(1), "RESIDUAL");
     graft("second", scale(2), "CONVEX");
-    const inOrder = network.predict(samples.x, 8);
+    const inOrder = network.predict(samples.x.subarray(0, 8 * WIDTH), 8);
     const other = makeNetwork(engine);
     const shape = { hostGradient: "through", random } as const;
     other.graft("second", "hidden1", scale(2), { mode: "CONVEX", ...shape });
@@ -235,7 +286,7 @@ describe("a growable network", () => {
       other.setAlpha(seedId, 1);
     }
     expect(network.grafts.map(({ seedId }) => seedId)).toEqual(["first", "second"]);
-    expect(other.predict(samples.x, 8)).not.toEqual(inOrder);
+    expect(other.predict(samples.x.subarray(0, 8 * WIDTH), 8)).not.toEqual(inOrder);
     other.dispose();
   });
 
@@ -253,7 +304,7 @@ describe("a growable network", () => {
       trial.setAlpha("s", 0.7);
       const key = "weights/host/0.dense/kernel";
       const before = trial.snapshot().arrays[key]!;
-      const outputs = trial.predict(samples.x, 4);
+      const outputs = trial.predict(samples.x.subarray(0, 4 * WIDTH), 4);
       trial.trainStep(samples, 0.1);
       const moved = trial.snapshot().arrays[key]!.some((value, i) => value !== before[i]);
       trial.dispose();
@@ -280,7 +331,10 @@ describe("a growable network", () => {
       ["COMMAND_INVALID", () => network.graft("a", "nowhere", SEED, options)],
       ["COMMAND_INVALID", () => network.graft("seed-1", "hidden1", SEED, options)],
       ["COMMAND_INVALID", () => network.graft("host", "hidden1", SEED, options)],
-      ["BLEND_INVALID", () => network.graft("a", "hidden1", SEED, { ...options, mode: "CONFIDENCE" })],
+      [
+        "BLEND_INVALID",
+        () => network.graft("a", "hidden1", SEED, { ...options, mode: "CONFIDENCE" }),
+      ],
       ["BLEND_INVALID", () => network.graft("a", "hidden1", SEED, { ...options, mode: "CHANNEL" })],
       ["BLEND_INVALID", () => network.setAlpha("seed-1", 1.5)],
       ["BLEND_INVALID", () => network.setAlpha("seed-1", Number.NaN)],

@@ -4,12 +4,12 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import {
   atomicWrite,
+  systemFiles as files,
   isMissing,
   isTaken,
   replaceLink,
   statIfPresent,
   storageError,
-  systemFiles as files,
 } from "../../../src/runtime/durable/files.ts";
 import { JsonLines } from "../../../src/runtime/durable/json-lines.ts";
 import { MemoryFiles } from "../../fixtures/memory-files.ts";

@@ -280,7 +280,7 @@ describe("damage", () => {
 });
 
 describe("a failing disk", () => {
-  it("is poisoned for ever by one failed fsync, and a restart recovers what was acked", async () => {
+  it("is poisoned by one failed fsync, and a restart recovers what was acked", async () => {
     const files = await build(2, false);
     const wal = await Wal.open({ files, directory });
     await wal.append(record(3));
@@ -312,7 +312,7 @@ describe("a failing disk", () => {
     expectPrefix(found);
   });
 
-  it("answers a full disk with WAL_FULL, keeps nothing of it, and recovers with space", async () => {
+  it("answers a full disk with WAL_FULL and recovers when there is space", async () => {
     for (const code of ["ENOSPC", "EDQUOT"]) {
       const files = await build(2, false);
       const wal = await Wal.open({ files, directory });
@@ -331,25 +331,31 @@ describe("a failing disk", () => {
   it("keeps every promise when operation i fails, for every i, once and for ever", async () => {
     for (const code of ["EIO", "ENOSPC", "EMFILE"]) {
       for (const persistent of [false, true]) {
-        for (let failing = 1; ; failing++) {
-          const files = new MemoryFiles();
-          files.fault = (_operation, _path, count) =>
-            count === failing || (persistent && count > failing) ? code : null;
-          const acked = await workload(files);
-          const reached = files.operations >= failing;
-          files.fault = () => null;
-          expect(files.openHandles, `handles after ${code} at ${failing}`).toBe(0);
-          for (const disk of [files.crashed(), files.killed()]) {
-            const found = await all(await Wal.open({ files: disk, directory, segmentBytes: 200 }));
-            expect(found.length, `${code} at ${failing}`).toBeGreaterThanOrEqual(acked);
-            expectPrefix(found);
-          }
-          if (!reached) break;
-        }
+        let failing = 1;
+        while (await survives(code, persistent, failing)) failing++;
+        expect(failing).toBeGreaterThan(20);
       }
     }
   });
 });
+
+/** Checks one run of the workload; false when it ended before the operation that was to fail. */
+async function survives(code: string, persistent: boolean, failing: number): Promise<boolean> {
+  const files = new MemoryFiles();
+  files.fault = (_operation, _path, count) =>
+    count === failing || (persistent && count > failing) ? code : null;
+  const acked = await workload(files);
+  const reached = files.operations >= failing;
+  files.fault = () => null;
+  const seen = `${code} at ${failing}`;
+  expect(files.openHandles, seen).toBe(0);
+  for (const disk of [files.crashed(), files.killed()]) {
+    const found = await all(await Wal.open({ files: disk, directory, segmentBytes: 200 }));
+    expect(found.length, seen).toBeGreaterThanOrEqual(acked);
+    expectPrefix(found);
+  }
+  return reached;
+}
 
 /** Opens, appends seven records one by one, closes. Returns the highest acknowledged sequence. */
 async function workload(files: MemoryFiles): Promise<number> {

@@ -79,7 +79,7 @@ describe("the build", () => {
     }
   });
 
-  it("ends with 1, the compiler's words and the last good build when a source is wrong", async () => {
+  it("ends with 1, the compiler's words and the last good build on a wrong source", async () => {
     useRealCompiler();
     await setUp();
     product.write("src/index.ts", "export const answer: number = 'x';\n");

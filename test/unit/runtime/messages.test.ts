@@ -48,9 +48,9 @@ describe.each(["one", "two"])("calls to the actor %s", (name) => {
     const { system } = await startInline(two());
     const ref = system.ref(ProbeProtocol, name);
     const began = performance.now();
-    const error = await rejection(ref.call("slow", { delayMs: 120 }, { deadlineMs: 30 }));
+    const error = await rejection(ref.call("slow", { delayMs: 500 }, { deadlineMs: 30 }));
     expect(error.code).toBe("DEADLINE_EXCEEDED");
-    expect(performance.now() - began).toBeLessThan(80);
+    expect(performance.now() - began).toBeLessThan(400);
     expect(await ref.call("echo", 1, DEADLINE)).toBe(1);
   });
 
@@ -134,7 +134,7 @@ describe("addressing", () => {
     const error = await rejection(system.ref(ProbeProtocol, "one").call("reenter", null, DEADLINE));
     expect(error.code).toBe("HANDLER_FAILED");
     expect(error.message).toContain("calls itself");
-    expect(performance.now() - began).toBeLessThan(90);
+    expect(performance.now() - began).toBeLessThan(500);
   });
 
   it("lets actors of different threads call each other", async () => {

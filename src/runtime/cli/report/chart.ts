@@ -7,15 +7,17 @@ import { downsample, type Point } from "./downsample.ts";
 import { element, type Markup, markup } from "./markup.ts";
 import { linearScale, logScale, type Scale } from "./scale.ts";
 
+/** Geometry in units of the picture, which is scaled to the width of the page. */
 export const CHART_WIDTH = 960;
 export const PLOT_LEFT = 68;
-export const PLOT_RIGHT = CHART_WIDTH - 16;
+export const PLOT_RIGHT = CHART_WIDTH - 28;
 const PLOT_TOP = 14;
 const AXIS_HEIGHT = 40;
 
 /** Points of one curve; more cannot be told apart on a screen. */
 export const CURVE_POINTS = 1_500;
 
+/** One line of a plot; points ascend in `x`. */
 export interface Curve {
   readonly label: string;
   /** Class that gives the colour. */
@@ -32,6 +34,7 @@ export interface Mark {
   readonly text: string;
 }
 
+/** A plot, ready to be drawn; `domain` is in units of the values. */
 export interface Chart {
   readonly name: string;
   readonly unit: string;
@@ -54,6 +57,7 @@ export function stepScale(lastStep: number): Scale {
   });
 }
 
+/** The plot as an SVG element. */
 export function drawChart(chart: Chart): Markup {
   const bottom = chart.height - AXIS_HEIGHT;
   const x = stepScale(chart.lastStep);
@@ -189,4 +193,5 @@ export function px(value: number): string {
   return String(Number(value.toFixed(1)));
 }
 
+/** The label of a tick that is a plain number. */
 export const numberTick = (value: number): string => formatNumber(value);

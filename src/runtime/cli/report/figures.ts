@@ -70,6 +70,7 @@ function figure(options: FigureOptions): Markup {
   return framed(title, legend(keys, notes.join("; ")), drawChart(chart));
 }
 
+/** Says that a plot could not be drawn. */
 export function emptyFigure(title: string): Markup {
   return framed(title, empty("Not enough data for this plot: at least two points are needed."));
 }
@@ -93,6 +94,13 @@ function seedMarks(history: RunHistory): Mark[] {
   return marks.sort((left, right) => left.step - right.step).slice(0, SHOWN_MARKS);
 }
 
+/** Sizes and speeds are compared with nothing at all, so their axis begins there. */
+const fromZero = ([low, high]: readonly [number, number]): readonly [number, number] => [
+  Math.min(0, low),
+  Math.max(0, high),
+];
+
+/** Loss of single steps, and of training and validation by epoch. */
 export function lossFigure(history: RunHistory): Markup {
   const { stepLoss, trainingLoss, validationLoss } = history.curves;
   return figure({
@@ -108,6 +116,7 @@ export function lossFigure(history: RunHistory): Markup {
   });
 }
 
+/** Training and validation score by epoch; accuracy in per cent. */
 export function scoreFigure(history: RunHistory, scoreName: ScoreName): Markup {
   const { trainingScore, validationScore } = history.curves;
   const range = extent([...trainingScore, ...validationScore].map((point) => point.y));
@@ -130,6 +139,7 @@ export function scoreFigure(history: RunHistory, scoreName: ScoreName): Markup {
   });
 }
 
+/** Trainable parameters of host and seeds, as steps. */
 export function parametersFigure(history: RunHistory): Markup {
   const { stepParameters, epochParameters } = history.curves;
   const points = stepParameters.length > 1 ? stepParameters : epochParameters;
@@ -141,10 +151,11 @@ export function parametersFigure(history: RunHistory): Markup {
     history,
     linear: true,
     curves: [{ label: "host and seeds", style: "parameters", points, stepped: true }],
-    ...(range === null ? {} : { domain: [0, range[1]] as const }),
+    ...(range === null ? {} : { domain: fromZero(range) }),
   });
 }
 
+/** Norm of the gradient of single steps. */
 export function gradientFigure(history: RunHistory): Markup {
   return figure({
     title: "Gradient norm",
@@ -164,6 +175,7 @@ export function learningRateFigure(history: RunHistory): Markup | null {
   return figure({ title: "Learning rate", unit: "rate", height: LOW, history, curves: [curve] });
 }
 
+/** Samples per second of wall time, by epoch. */
 export function speedFigure(history: RunHistory): Markup {
   const points: readonly Point[] = history.curves.samplesPerSecond;
   const range = extent(points.map((point) => point.y));
@@ -174,7 +186,7 @@ export function speedFigure(history: RunHistory): Markup {
     history,
     linear: true,
     curves: [{ label: "samples per second, by epoch", style: "speed", points }],
-    ...(range === null ? {} : { domain: [0, range[1]] as const }),
+    ...(range === null ? {} : { domain: fromZero(range) }),
   });
 }
 

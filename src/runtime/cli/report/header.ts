@@ -3,8 +3,8 @@ import type { RunSummary } from "../../../protocols/run.ts";
 import {
   formatCount,
   formatDuration,
+  formatGrowth,
   formatLoss,
-  formatPercent,
   formatScore,
   formatScoreChange,
   plural,
@@ -19,6 +19,7 @@ const OUTCOME: Readonly<Record<RunSummary["outcome"], string>> = {
   failed: "failed",
 };
 
+/** Title, outcome, figures and verdict; only the title where there is no summary. */
 export function reportHeader(title: string, summary: RunSummary | null): Markup {
   if (summary === null) {
     const lead = "This run has not ended, or was cut off: there is no summary.";
@@ -26,7 +27,8 @@ export function reportHeader(title: string, summary: RunSummary | null): Markup 
   }
   const { outcome, datasetName, epochs, steps, residentMemoryMb } = summary;
   const spent = [plural(epochs, "epoch"), plural(steps, "step")].join(", ");
-  const lead = `${datasetName}, ${summary.task}: ${spent}, ${formatCount(residentMemoryMb)} MiB`;
+  const memory = `${formatCount(residentMemoryMb)} MiB of memory`;
+  const lead = `${datasetName}, ${summary.task}: ${spent}, ${memory}`;
   const badge = element("span", { class: `badge ${outcome}` }, OUTCOME[outcome]);
   const verdict = element("p", { class: "verdict" }, judgeGrowth(summary).text);
   return markup`${heading(title, badge, lead)}${tiles(summary)}${verdict}`;
@@ -86,12 +88,12 @@ function scoreTiles({ scoreName, beforeGrowth, last, testScore, seeds }: RunSumm
 }
 
 function sizeTiles({ hostParameters, totalParameters, seeds }: RunSummary): Tile[] {
-  const share = formatPercent((totalParameters - hostParameters) / hostParameters);
+  const grown = formatGrowth(hostParameters, totalParameters);
   return [
     {
       label: "parameters",
       value: formatCount(totalParameters),
-      detail: `host ${formatCount(hostParameters)}, ${share} added`,
+      detail: `host ${formatCount(hostParameters)}, ${grown}`,
     },
     {
       label: "seeds kept",

@@ -18,12 +18,25 @@ export interface Move {
   readonly gate: GateResult | null;
 }
 
+/** A seed's life: its moves and its alpha, by ascending step. */
 export interface SeedHistory {
+  readonly seedId: string;
+  readonly siteId: string;
+  readonly blueprintName: string;
+  readonly parameters: number | null;
+  readonly moves: readonly Move[];
+  readonly alpha: readonly Point[];
+}
+
+/** A seed's history while it is being read. */
+interface Draft {
   readonly seedId: string;
   siteId: string;
   blueprintName: string;
   parameters: number | null;
   readonly moves: Move[];
+  /** Moves as the step rows let them be guessed: used only where no move was recorded. */
+  readonly sightings: Move[];
   readonly alpha: Point[];
 }
 
@@ -40,8 +53,10 @@ const CURVES = {
   samplesPerSecond: ["epoch", "samples_per_second_wall"],
 } as const satisfies Record<string, readonly [kind: string, field: string]>;
 
+/** The curves that rows can hold. */
 export type CurveName = keyof typeof CURVES;
 
+/** Everything the report knows from the rows. */
 export interface RunHistory {
   readonly curves: Readonly<Record<CurveName, readonly Point[]>>;
   readonly seeds: readonly SeedHistory[];
@@ -53,9 +68,10 @@ export interface RunHistory {
   readonly unknownRows: number;
 }
 
+/** Reads all rows; never throws because of what they hold. */
 export function readHistory(rows: readonly MetricRow[]): RunHistory {
   const ordered = inOrder(rows.filter((row) => toNumber(row.step) !== null));
-  const seeds = new Map<string, SeedHistory>();
+  const seeds = new Map<string, Draft>();
   const missedDecisions: number[] = [];
   let unknownRows = rows.length - ordered.length;
   for (const row of ordered) {
@@ -66,7 +82,9 @@ export function readHistory(rows: readonly MetricRow[]): RunHistory {
   }
   return {
     curves: readCurves(ordered),
-    seeds: [...seeds.values()],
+    seeds: [...seeds.values()].map(({ sightings, ...seed }) =>
+      seed.moves.length === 0 ? { ...seed, moves: sightings } : seed,
+    ),
     missedDecisions,
     lastStep: ordered.at(-1)?.step ?? 0,
     rows: rows.length,
@@ -81,29 +99,33 @@ function inOrder(rows: readonly MetricRow[]): readonly MetricRow[] {
 }
 
 function readCurves(rows: readonly MetricRow[]): Readonly<Record<CurveName, Point[]>> {
-  const empty = Object.keys(CURVES).map((name) => [name, [] as Point[]]);
-  const curves = Object.fromEntries(empty) as Record<CurveName, Point[]>;
   const names = Object.keys(CURVES) as CurveName[];
+  const empty = names.map((name) => [name, [] as Point[]]);
+  const curves = Object.fromEntries(empty) as Record<CurveName, Point[]>;
+  const ofKind = (kind: string): CurveName[] => names.filter((name) => CURVES[name][0] === kind);
+  const byKind = new Map<unknown, CurveName[]>(
+    ["step", "epoch"].map((kind) => [kind, ofKind(kind)]),
+  );
   for (const row of rows) {
-    for (const name of names) {
-      const [kind, field] = CURVES[name];
+    for (const name of byKind.get(row["kind"]) ?? []) {
+      const value = row[CURVES[name][1]];
       // An absent field is no measurement; `null` is one that was not a finite number.
-      if (row["kind"] !== kind || row[field] === undefined) continue;
-      curves[name].push({ x: row.step, y: toNumber(row[field]) });
+      if (value !== undefined) curves[name].push({ x: row.step, y: toNumber(value) });
     }
   }
   return curves;
 }
 
-function seedOf(seeds: Map<string, SeedHistory>, seedId: string): SeedHistory {
+function seedOf(seeds: Map<string, Draft>, seedId: string): Draft {
   const known = seeds.get(seedId);
   if (known !== undefined) return known;
-  const seed = { seedId, siteId: "", blueprintName: "", parameters: null, moves: [], alpha: [] };
+  const empty = { moves: [], sightings: [], alpha: [] };
+  const seed: Draft = { seedId, siteId: "", blueprintName: "", parameters: null, ...empty };
   seeds.set(seedId, seed);
   return seed;
 }
 
-function addMove(seeds: Map<string, SeedHistory>, row: MetricRow): void {
+function addMove(seeds: Map<string, Draft>, row: MetricRow): void {
   const seedId = toText(row["seed_id"]);
   if (seedId === "") return;
   const seed = seedOf(seeds, seedId);
@@ -119,7 +141,7 @@ function addMove(seeds: Map<string, SeedHistory>, row: MetricRow): void {
   if (alpha !== null) seed.alpha.push({ x: step, y: alpha });
 }
 
-function addAlphas(seeds: Map<string, SeedHistory>, row: MetricRow): void {
+function addAlphas(seeds: Map<string, Draft>, row: MetricRow): void {
   const listed = row["seeds"];
   if (!Array.isArray(listed)) return;
   for (const item of listed) {
@@ -127,19 +149,19 @@ function addAlphas(seeds: Map<string, SeedHistory>, row: MetricRow): void {
     const seedId = toText(entry["seed_id"]);
     if (seedId === "") continue;
     const seed = seedOf(seeds, seedId);
-    seed.alpha.push({ x: row.step, y: toNumber(entry["alpha"]) });
-    const stage = toStage(entry["stage"]);
-    const before = seed.moves.at(-1)?.to;
-    // Moves may be missing from a cut file; the stage seen in a step stands in for them.
-    if (stage === "UNKNOWN" || stage === before) continue;
-    seed.moves.push({
-      step: row.step,
-      from: before ?? "UNKNOWN",
-      to: stage,
-      reason: "",
-      gate: null,
-    });
+    // A move of the same step already told the alpha after it.
+    if (seed.alpha.at(-1)?.x !== row.step) {
+      seed.alpha.push({ x: row.step, y: toNumber(entry["alpha"]) });
+    }
+    addSighting(seed, row.step, toStage(entry["stage"]));
   }
+}
+
+/** A stage that a step row shows, kept where it differs from the one before. */
+function addSighting(seed: Draft, step: number, to: SeedStageName): void {
+  const from = seed.sightings.at(-1)?.to ?? "UNKNOWN";
+  if (to === "UNKNOWN" || to === from) return;
+  seed.sightings.push({ step, from, to, reason: "", gate: null });
 }
 
 function toGate(value: unknown): GateResult | null {
@@ -164,6 +186,9 @@ const toNumber = (value: unknown): number | null =>
 
 const toText = (value: unknown): string => (typeof value === "string" ? value : "");
 
+const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  value !== null && typeof value === "object";
+
 function toRecord(value: unknown): Readonly<Record<string, unknown>> {
-  return value !== null && typeof value === "object" ? { ...value } : {};
+  return isRecord(value) ? value : {};
 }

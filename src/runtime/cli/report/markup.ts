@@ -3,6 +3,7 @@
  * text is escaped, unless it is markup made here. There is no way to insert raw text.
  */
 
+/** Text that is markup already and is not escaped again. */
 export class Markup {
   readonly text: string;
 
@@ -11,6 +12,7 @@ export class Markup {
   }
 }
 
+/** What may stand inside markup; lists are joined. */
 export type Piece = string | number | null | Markup | readonly Piece[];
 
 const ESCAPES: Readonly<Record<string, string>> = {

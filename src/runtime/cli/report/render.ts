@@ -22,6 +22,7 @@ import { element, type Markup, markup, section } from "./markup.ts";
 import { STYLE } from "./style.ts";
 import { configurationSection, dataSection, eventTable, seedTable } from "./tables.ts";
 
+/** What the report is made from. */
 export interface ReportInput {
   readonly title: string;
   /** Null for a run that has not ended. */

@@ -1,5 +1,6 @@
 /** From values to pixels, linear or logarithmic, with ticks at round numbers. Pure. */
 
+/** A mapping from values to positions. */
 export interface Scale {
   readonly low: number;
   readonly high: number;
@@ -26,6 +27,7 @@ export function extent(
   return low <= high ? [low, high] : null;
 }
 
+/** Whether the values span so much that a linear axis would hide the small ones. */
 export function wantsLogarithm([low, high]: readonly [number, number]): boolean {
   return low > 0 && high / low >= LOG_RATIO;
 }
@@ -48,6 +50,7 @@ function multiples(low: number, high: number, step: number): number[] {
   return ticks;
 }
 
+/** How a scale is laid out. */
 export interface ScaleOptions {
   readonly range: readonly [start: number, end: number];
   /** About how many ticks there should be. */
@@ -58,6 +61,7 @@ export interface ScaleOptions {
   readonly smallestStep?: number;
 }
 
+/** Equal differences take equal room. @param domain Lowest value first. */
 export function linearScale(domain: readonly [number, number], options: ScaleOptions): Scale {
   const [from, to] = domain;
   const margin = from === to ? Math.abs(from) * 0.1 || 1 : 0;

@@ -36,6 +36,7 @@ const LETTER_WIDTH = 6.6;
 /** Stages that leave no trace in the network and are not drawn. */
 const INVISIBLE: ReadonlySet<SeedStageName> = new Set(["UNKNOWN", "DORMANT", "TERMINATED"]);
 
+/** A stretch of steps spent in one stage. */
 export interface Band {
   readonly stage: SeedStageName;
   readonly start: number;
@@ -53,6 +54,7 @@ export function stageBands(seed: SeedHistory, lastStep: number): Band[] {
     .filter((band) => !INVISIBLE.has(band.stage) && band.end >= band.start);
 }
 
+/** The lanes of the first seeds as one SVG element. */
 export function drawSeedLanes(seeds: readonly SeedHistory[], lastStep: number): Markup {
   const shown = seeds.slice(0, SHOWN_LANES);
   const bottom = TOP + shown.length * LANE_HEIGHT;

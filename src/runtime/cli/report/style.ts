@@ -52,7 +52,8 @@ thead th{border-top:0;font-size:12px;color:var(--muted);font-weight:600;white-sp
 .id{white-space:nowrap}.id small{display:block}.wide{min-width:320px}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .scroll+.scroll,dl+.scroll{margin-top:12px}
-.bars{width:180px}.bars svg{width:100%;height:10px;display:block}.bars rect{fill:var(--training)}
+.bars{width:180px}.bars svg{width:100%;height:10px;display:block;margin-top:5px}
+.bars rect{fill:var(--training)}
 small{color:var(--muted)}ul{margin:0;padding-left:18px}
 ul.gates{list-style:none;padding:0;font-size:12.5px;line-height:1.5}
 ul.gates li{padding-left:16px;position:relative}
@@ -65,7 +66,6 @@ background:var(--card);border:1px solid var(--line);border-radius:8px;padding:6p
 column-gap:28px;font-size:13.5px}
 dl div{display:flex;justify-content:space-between;gap:16px;padding:5px 0}
 dt{color:var(--muted)}dd{margin:0;text-align:right;overflow-wrap:anywhere}
-summary{cursor:pointer;color:var(--muted);font-size:13px;margin-bottom:8px}
 .badge{display:inline-block;font-size:12px;font-weight:600;line-height:1.5;padding:1px 8px;
 border-radius:99px;background:var(--calm-soft);color:var(--muted);vertical-align:middle;
 white-space:nowrap;letter-spacing:0}
@@ -75,7 +75,8 @@ color:var(--good)}
 color:var(--bad)}
 .badge.growing,.badge.stopped,.badge.warning{background:var(--warn-soft);color:var(--warn)}`;
 
-const PLOTS = `figure svg{display:block;width:100%;height:auto;font-size:12px}
+const PLOTS = `figure{overflow-x:auto}
+figure svg{display:block;width:100%;min-width:640px;height:auto;font-size:12px}
 .grid{stroke:var(--line);stroke-width:1}.axis{stroke:var(--axis);stroke-width:1}
 .tick,.unit,.lane{fill:var(--muted);font-variant-numeric:tabular-nums}
 .unit{text-anchor:middle;font-size:12px}
@@ -87,7 +88,6 @@ path.parameters{stroke:var(--parameters)}path.gradient{stroke:var(--gradient);st
 path.rate{stroke:var(--rate)}path.speed{stroke:var(--speed)}
 path.alpha{stroke:var(--alpha);stroke-width:1.4}
 .alpha-area{fill:var(--alpha);opacity:.16}
-circle.training,circle.raw{fill:var(--training)}circle.validation{fill:var(--validation)}
 .mark line{stroke-width:1;stroke-dasharray:3 3;opacity:.55}
 .mark.germinated{--mark:var(--germinated)}.mark.fossilized{--mark:var(--fossilized)}
 .mark.culled{--mark:var(--culled)}.mark line{stroke:var(--mark)}.mark circle{fill:var(--mark)}

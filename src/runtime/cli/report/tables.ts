@@ -11,6 +11,7 @@ import {
   toWords,
 } from "../ui/format.ts";
 import { gateVerdict } from "../ui/gate-text.ts";
+import { createGlossary, type Glossary } from "../ui/glossary.ts";
 import type { RunHistory, SeedHistory } from "./history.ts";
 import { element, type Markup, markup, type Piece, section } from "./markup.ts";
 
@@ -40,6 +41,7 @@ export function fateOf(seed: SeedHistory): "fossilized" | "culled" | "growing" {
   return TAKEN_APART.has(last) ? "culled" : "growing";
 }
 
+/** One row a seed with the verdict of every gate; null where no seed was. */
 export function seedTable(history: RunHistory): Markup | null {
   const { seeds } = history;
   if (seeds.length === 0) return null;
@@ -82,6 +84,7 @@ export function notableEvents(events: readonly TelemetryEvent[]): readonly Telem
     .sort((left, right) => left.timeMs - right.timeMs);
 }
 
+/** Restarts, warnings and worse, with seconds since the first event. */
 export function eventTable(events: readonly TelemetryEvent[], history: RunHistory): Markup {
   const title = "Restarts and notable events";
   const notable = notableEvents(events);
@@ -91,9 +94,10 @@ export function eventTable(events: readonly TelemetryEvent[], history: RunHistor
     const text = `Nothing out of the ordinary was recorded among ${all}.`;
     return section(title, missed, element("p", { class: "empty" }, text));
   }
+  const glossary = createGlossary();
   const times = events.map(({ timeMs }) => timeMs);
   const startMs = times.reduce((low, timeMs) => Math.min(low, timeMs), Number.POSITIVE_INFINITY);
-  const rows = notable.slice(0, SHOWN_EVENTS).map((event) => eventRow(event, startMs));
+  const rows = notable.slice(0, SHOWN_EVENTS).map((event) => eventRow(event, startMs, glossary));
   const head = ["#After", "Level", "Event", "Source", "Details"];
   return section(title, missed, table(head, rows), moreRows(notable.length, SHOWN_EVENTS, "event"));
 }
@@ -107,7 +111,7 @@ function missedDecisions(steps: readonly number[]): Markup | null {
   return element("p", {}, text);
 }
 
-function eventRow(event: TelemetryEvent, startMs: number): Markup {
+function eventRow(event: TelemetryEvent, startMs: number, glossary: Glossary): Markup {
   const details = Object.entries(event.attributes)
     .map(([name, value]) => `${toWords(name)}: ${hide(name, formatValue(value))}`)
     .join("; ");
@@ -117,11 +121,12 @@ function eventRow(event: TelemetryEvent, startMs: number): Markup {
     cell("number", formatDuration((event.timeMs - startMs) / 1_000)),
     cell("", badge(event.level.toLowerCase())),
     cell("strong id", event.name),
-    cell("id", event.source),
-    cell("", details),
+    cell("id", glossary.explain(event.source)),
+    cell("", glossary.explain(details)),
   );
 }
 
+/** What was read, what was left out and filled in, and how the classes weigh. */
 export function dataSection(data: DataReport): Markup {
   const rows: [string, Piece][] = [
     ["source", data.source],
@@ -173,6 +178,7 @@ function shareBar(share: number): Markup {
   return element("svg", view, element("rect", { width, height: 10 }));
 }
 
+/** Every setting by its path; secrets are hidden by their names. */
 export function configurationSection(configuration: Readonly<Record<string, unknown>>): Markup {
   const entries = flatten(configuration, "", 0);
   const rows = entries.slice(0, SHOWN_ENTRIES);

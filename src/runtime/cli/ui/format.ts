@@ -3,10 +3,11 @@
  * not a finite number is always written `n/a`, never hidden and never replaced.
  */
 
+/** What stands in place of a number that is not there. */
 export const NOT_AVAILABLE = "n/a";
 
 /** Words whose numbers are shares of one and therefore read best as per cent. */
-const SHARES: ReadonlySet<string> = new Set(["gain", "impact", "share", "rate"]);
+const SHARES: ReadonlySet<string> = new Set(["gain", "impact", "share"]);
 
 /** Four significant digits, without zeros that say nothing; very large and small as powers. */
 export function formatNumber(value: number): string {
@@ -65,6 +66,14 @@ export function formatDuration(seconds: number, digits: 0 | 1 = 1): string {
 }
 
 const pad = (value: number): string => String(value).padStart(2, "0");
+
+/** How much a network grew: `nothing added`, `31.7 % added`, `2.99 times the host`. */
+export function formatGrowth(hostParameters: number, totalParameters: number): string {
+  const ratio = totalParameters / hostParameters;
+  if (ratio === 1) return "nothing added";
+  if (ratio < 2) return `${formatPercent(ratio - 1)} added`;
+  return `${formatNumber(Number(ratio.toPrecision(3)))} times the host`;
+}
 
 /** `1 row`, `2 rows`, `2 classes`. */
 export function plural(count: number, noun: string): string {

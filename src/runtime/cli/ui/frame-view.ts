@@ -28,7 +28,7 @@ const MIN_SPARK_COLUMNS = 8;
 const MAX_SPARK_COLUMNS = 48;
 const SPARKS = "▁▂▃▄▅▆▇█";
 
-/** Two lines a second of nothing would look broken: before the first step it says so. */
+/** The frame's lines, none wider than `columns`; before the first step it only says so. */
 export function frameLines(
   state: LiveState,
   palette: Palette,
@@ -63,15 +63,32 @@ export function bar(share: number, columns: number): string {
   return `${"█".repeat(full)}${partial}${"░".repeat(columns - full - (partial === "" ? 0 : 1))}`;
 }
 
-/** A small plot of the last values, lowest to highest; values that are not finite are left out. */
-export function spark(values: readonly number[], columns: number): string {
-  const shown = values.filter((value) => Number.isFinite(value)).slice(-columns);
-  if (shown.length < 2) return "";
-  const low = Math.min(...shown);
-  const span = Math.max(...shown) - low;
-  return shown
-    .map((value) => SPARKS[span === 0 ? 0 : Math.round(((value - low) / span) * 7)])
-    .join("");
+/** A value at a step; steps ascend. */
+interface Sample {
+  readonly step: number;
+  readonly value: number;
+}
+
+/** A small plot of the whole run, lowest to highest: each column is the mean over its steps. */
+export function spark(samples: readonly Sample[], columns: number): string {
+  const known = samples.filter(({ value }) => Number.isFinite(value));
+  const first = known[0];
+  const last = known.at(-1);
+  if (first === undefined || last === undefined || first.step >= last.step) return "";
+  const width = Math.min(columns, known.length);
+  const sums = new Float64Array(width);
+  const counts = new Uint32Array(width);
+  for (const { step, value } of known) {
+    const column = Math.round(((step - first.step) / (last.step - first.step)) * (width - 1));
+    sums[column] = (sums[column] ?? 0) + value;
+    counts[column] = (counts[column] ?? 0) + 1;
+  }
+  const means = [...sums].map((sum, column) => sum / (counts[column] ?? 0));
+  const present = means.filter((mean) => !Number.isNaN(mean));
+  const low = Math.min(...present);
+  const span = Math.max(...present) - low;
+  const level = (mean: number): number => (span === 0 ? 0 : Math.round(((mean - low) / span) * 7));
+  return means.map((mean) => (Number.isNaN(mean) ? " " : SPARKS[level(mean)])).join("");
 }
 
 function progressLine(state: LiveState, palette: Palette, nowMs: number, columns: number): string {
@@ -98,7 +115,7 @@ function lossLine(state: LiveState, palette: Palette, columns: number): string {
     point === undefined ? NOT_AVAILABLE : formatLoss(point.trainingLoss),
     now,
     point === undefined ? NOT_AVAILABLE : formatLoss(point.validationLoss),
-    state.history.map(({ validationLoss }) => validationLoss),
+    state.history.map(({ step, validationLoss }) => ({ step, value: validationLoss })),
     palette,
     columns,
   );
@@ -113,7 +130,7 @@ function scoreLine(state: LiveState, palette: Palette, columns: number): string 
     score(point?.trainingScore),
     "",
     score(point?.validationScore),
-    state.history.map(({ validationScore }) => validationScore),
+    state.history.map(({ step, validationScore }) => ({ step, value: validationScore })),
     palette,
     columns,
   );
@@ -124,7 +141,7 @@ function measureLine(
   training: string,
   note: string,
   validation: string,
-  history: readonly number[],
+  history: readonly Sample[],
   palette: Palette,
   columns: number,
 ): string {

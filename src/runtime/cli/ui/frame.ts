@@ -18,6 +18,7 @@ const SHOW_CURSOR = "\u001b[?25h";
 const ERASE_REST_OF_LINE = "\u001b[K";
 const ERASE_BELOW = "\u001b[J";
 
+/** The terminal as the frame uses it; sizes are asked for again at every redraw. */
 export interface Screen {
   readonly write: (text: string) => void;
   readonly columns: () => number;
@@ -29,6 +30,7 @@ export interface Screen {
 /** Makes the frame's lines for a width and a greatest number of lines. */
 export type Render = (columns: number, maxLines: number) => readonly string[];
 
+/** Owns the last lines of the terminal from its first redraw until it is closed. */
 export class Frame {
   readonly #screen: Screen;
   readonly #render: Render;

@@ -15,13 +15,17 @@ const GLOSS = {
 const known = (word: string): word is keyof typeof GLOSS => word in GLOSS;
 
 /** Whole words only; not inside a path, an address, a flag or a setting's name. */
-const NAMES = new RegExp(`(?<![\\w/:@.=-])(${Object.keys(GLOSS).join("|")})(?![\\w/:@=-])`, "gi");
+const BEFORE = "(?:(?<=\\u001b\\[[0-9;]*m)|(?<![\\w/:@.=-]))";
+const AFTER = "(?![\\w/:@=-])";
+const NAMES = new RegExp(`${BEFORE}(${Object.keys(GLOSS).join("|")})${AFTER}`, "gi");
 
+/** Remembers which names have been explained. */
 export interface Glossary {
   /** The text with every Esper name that is met for the first time explained in brackets. */
   explain(text: string): string;
 }
 
+/** A glossary that has explained nothing yet. */
 export function createGlossary(): Glossary {
   const explained = new Set<string>();
   return {

@@ -11,6 +11,7 @@ import { gateName, gateVerdict } from "./gate-text.ts";
 import type { Palette } from "./palette.ts";
 import { padEnd, padStart } from "./width.ts";
 
+/** Accuracy for classes, R2 for numbers. */
 export type ScoreName = "accuracy" | "R2";
 type EpochEvent = Extract<RunEvent, { kind: "epoch" }>;
 type RestartEvent = Extract<RunEvent, { kind: "restart" }>;
@@ -26,6 +27,7 @@ const NOTABLE: ReadonlySet<SeedStageName> = new Set([
 /** Reasons that say no more than the move itself. */
 const EMPTY_REASONS: ReadonlySet<string> = new Set(["", "passed", "time", "germinated"]);
 
+/** Whether a move gets a line of its own. */
 export function isNotable(move: SeedTransition): boolean {
   return NOTABLE.has(move.to);
 }
@@ -86,11 +88,13 @@ export function epochLine(
   return fields.join("  ").replace(/^epoch/, palette.label("epoch"));
 }
 
+/** An actor was started again, how often so far, and why. */
 export function restartLine({ actor, starts, reason }: RestartEvent, palette: Palette): string {
   const why = reason === "" ? "" : `: ${reason}`;
   return `  ${palette.warn("!")} ${actor} was restarted (start ${formatNumber(starts)})${why}`;
 }
 
+/** A message of the run; everything above INFO names its level. */
 export function noticeLine(level: TelemetryLevelName, message: string, palette: Palette): string {
   if (level === "INFO") return `  ${palette.label("i")} ${message}`;
   const paint = level === "WARNING" ? palette.warn : palette.bad;

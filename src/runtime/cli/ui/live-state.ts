@@ -7,8 +7,8 @@ import type { ScoreName } from "./lines.ts";
 type Progress = Extract<RunEvent, { kind: "progress" }>;
 type Epoch = Extract<RunEvent, { kind: "epoch" }>;
 
-/** Epochs kept for the small plots; older ones are dropped. */
-const HISTORY_EPOCHS = 256;
+/** Epochs kept for the small plots; of more, every second one is dropped. */
+const HISTORY_EPOCHS = 512;
 
 /** A seed as the frame shows it. */
 export interface LiveSeed {
@@ -21,6 +21,7 @@ export interface LiveSeed {
   readonly germinatedAtStep: number;
 }
 
+/** Everything the frame shows; changed only by `applyEvent`. */
 export interface LiveState {
   scoreName: ScoreName;
   epochs: number;
@@ -35,6 +36,7 @@ export interface LiveState {
   since: { readonly atMs: number; readonly share: number } | null;
 }
 
+/** The state before anything has been heard of the run. */
 export function newLiveState(): LiveState {
   return {
     scoreName: "accuracy",
@@ -91,7 +93,9 @@ function applyEpoch(state: LiveState, event: Epoch): void {
   state.totalParameters = event.totalParameters;
   // A trainer that went back to a checkpoint tells the same epochs again.
   const kept = state.history.filter((point) => point.step < event.point.step);
-  state.history = [...kept, event.point].slice(-HISTORY_EPOCHS);
+  const full = kept.length >= HISTORY_EPOCHS;
+  const thinned = full ? kept.filter((_point, index) => index % 2 === 0) : kept;
+  state.history = [...thinned, event.point];
   const names = new Map([...state.seeds.values()].map((seed) => [seed.seedId, seed.name]));
   state.seeds.clear();
   for (const seed of event.seeds) {

@@ -19,6 +19,7 @@ import { summaryBlock } from "./summary-block.ts";
 /** How the user calls this program, as it stands in the next commands. */
 const PROGRAM = "node dist/runtime.js";
 
+/** Where and how to show the run. */
 export interface ObserverOptions {
   readonly mode: "tty" | "plain" | "json" | "quiet";
   readonly write: (text: string) => void;
@@ -36,6 +37,7 @@ export interface ClosableObserver extends RunObserver {
   close(): void;
 }
 
+/** An observer of the asked kind; nothing is written before the first event. */
 export function createObserver(options: ObserverOptions): ClosableObserver {
   switch (options.mode) {
     case "json":

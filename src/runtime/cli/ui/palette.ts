@@ -3,6 +3,7 @@ import pc from "picocolors";
 
 type Paint = (text: string) => string;
 
+/** Functions that colour a text by what it means. */
 export interface Palette {
   readonly title: Paint;
   readonly label: Paint;

@@ -6,8 +6,8 @@ import type { RunSummary } from "../../../protocols/run.ts";
 import {
   formatCount,
   formatDuration,
+  formatGrowth,
   formatLoss,
-  formatPercent,
   formatScore,
   formatScoreChange,
   plural,
@@ -107,8 +107,7 @@ function scoreTable(summary: RunSummary, palette: Palette): string[] {
 
 function facts(summary: RunSummary): [label: string, text: string][] {
   const { hostParameters: host, totalParameters, seeds, firstGrowthSeconds } = summary;
-  const added = totalParameters - host;
-  const grown = added === 0 ? "nothing added" : `${formatPercent(added / host)} added`;
+  const grown = formatGrowth(host, totalParameters);
   const first =
     firstGrowthSeconds === null ? "" : `; the first after ${formatDuration(firstGrowthSeconds)}`;
   return [

@@ -53,6 +53,7 @@ export function assemblePoints(set: PointSet): Dataset {
   });
 }
 
+/** What a built-in data set is before report and digest are added. */
 export interface EncodedSet {
   readonly name: string;
   readonly inputShape: readonly number[];

@@ -1,6 +1,6 @@
 /**
- * Handwriting-like digits, 16 x 16 grey bytes: pen strokes under a random rotation, scale, shear and
- * shift, with a trembling hand, varying pen width and pixel noise. Every part is drawn anew.
+ * Handwriting-like digits, 16 x 16 grey bytes: pen strokes under a random rotation, scale, shear
+ * and shift, with a trembling hand, varying pen width and pixel noise. Every part is drawn anew.
  */
 import type { Dataset } from "../../../protocols/dataset.ts";
 import { createRandom, type Random } from "../../random.ts";
@@ -9,6 +9,7 @@ import { finishBuiltin } from "./assemble.ts";
 import { DIGIT_GLYPHS, type Glyph } from "./glyphs.ts";
 import { drawStrokes, type Point, type Stroke } from "./strokes.ts";
 
+/** Width and height of a digit in pixels. */
 export const DIGIT_SIDE = 16;
 const SHAPE = [DIGIT_SIDE, DIGIT_SIDE, 1] as const;
 const PIXELS = DIGIT_SIDE * DIGIT_SIDE;
@@ -26,6 +27,7 @@ const JITTER = {
   noiseLevels: 22,
 } as const;
 
+/** Inputs are the bytes scaled by mean and deviation of all training pixels. */
 export function makeDigits(seed: number): Dataset {
   const train = drawDigits(seed, "train");
   const validation = drawDigits(seed, "validation");

@@ -4,6 +4,7 @@
  */
 import { arc, type Stroke } from "./strokes.ts";
 
+/** One way to write a digit. */
 export type Glyph = readonly Stroke[];
 
 const ZERO: Glyph = [arc([0.5, 0.5], [0.28, 0.42], { from: 0, to: 1 })];

@@ -20,6 +20,7 @@ function drawRings(seed: number, part: string, count: number): LabelledPoint[] {
   });
 }
 
+/** Balanced: the classes take turns. */
 export function makeRings(seed: number): Dataset {
   return assemblePoints({
     name: "rings",

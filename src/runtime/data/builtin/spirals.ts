@@ -8,7 +8,7 @@ import { assemblePoints, type LabelledPoint } from "./assemble.ts";
 const POINTS_PER_ARM = 97;
 const RADIUS = 6.5;
 
-/** Position along the arm to the point (r sin a, r cos a): a = t pi / 16, r = 6.5 (104 - t) / 104. */
+/** Position t on an arm to (r sin a, r cos a), a = t pi / 16, r = 6.5 (104 - t) / 104. */
 function pointOnArm(position: number): readonly [number, number] {
   const angle = (position * Math.PI) / 16;
   const radius = (RADIUS * (104 - position)) / 104;

@@ -3,6 +3,7 @@
  * a pixel is as dark as the pen covers it. Coordinates are pixels; y grows downwards.
  */
 
+/** In pixels, from the top left corner. */
 export type Point = readonly [x: number, y: number];
 /** A pen stroke: neighbouring points are joined by straight segments. */
 export type Stroke = readonly Point[];

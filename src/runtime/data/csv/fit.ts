@@ -9,6 +9,7 @@ import { readNumber, readText } from "./cells.ts";
 import type { Table } from "./parse.ts";
 import { type ColumnProfile, profileColumn } from "./profile.ts";
 
+/** The encodings of the feature columns, in the order of the file. */
 export interface FittedColumns {
   readonly encodings: readonly ColumnEncoding[];
   /** What a person should know: columns left out, unusual columns. */

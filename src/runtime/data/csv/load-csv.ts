@@ -36,6 +36,12 @@ const MIN_ROWS = 4;
 export async function loadCsv(request: CsvRequest, options: LoadOptions): Promise<Dataset> {
   checkShare(request.validationShare);
   const table = await readTable(request.file, options);
+  if (table.header.length === 1) {
+    throw invalidData(
+      table.path,
+      "there is one column only; a target and at least one feature column are needed",
+    );
+  }
   const target = readTarget(table, request.target);
   if (target.rows.length < MIN_ROWS) {
     throw invalidData(
@@ -68,6 +74,7 @@ export async function loadCsv(request: CsvRequest, options: LoadOptions): Promis
   };
 }
 
+/** Rows of the table, no longer positions among the rows that have a target. */
 function divide(table: Table, target: TargetColumn, request: CsvRequest): Split {
   const split = splitRows(groupsOf(table, target), request);
   const rowAt = (position: number) => target.rows[position] ?? 0;
@@ -87,6 +94,7 @@ interface Encodings {
   readonly budgetBytes: number;
 }
 
+// Both parts go through one encoder, so that `filled` counts the whole file.
 function encodeParts(table: Table, target: TargetColumn, split: Split, encodings: Encodings) {
   const width = encodedWidth(encodings.columns);
   const bytes = target.rows.length * (width + 1) * FLOAT_BYTES;

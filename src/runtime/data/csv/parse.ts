@@ -6,6 +6,7 @@
 import { CsvError, parse } from "csv-parse/sync";
 import { invalidData, listed, quoted } from "../refuse.ts";
 
+/** Cells as they stand in the file; nothing is trimmed or read as a number yet. */
 export interface Table {
   readonly path: string;
   readonly header: readonly string[];
@@ -111,15 +112,16 @@ function checkHeader(path: string, record: readonly string[] | undefined): strin
     }
     seen.set(name, column);
   }
-  if (header.length === 1) throw invalidData(path, singleColumnMessage(header[0] ?? ""));
+  refuseOtherSeparator(path, header);
   return header;
 }
 
-function singleColumnMessage(name: string): string {
-  const separator = [";", "\t", "|"].find((candidate) => name.includes(candidate));
-  return separator === undefined
-    ? "there is one column only; a target and at least one feature column are needed"
-    : `the columns are separated by ${quoted(separator)}; allowed: a comma`;
+// A table of one column is fine when only predictions are wanted; one glued together is not.
+function refuseOtherSeparator(path: string, header: readonly string[]): void {
+  const [only = ""] = header;
+  const separator = [";", "\t", "|"].find((candidate) => only.includes(candidate));
+  if (header.length > 1 || separator === undefined) return;
+  throw invalidData(path, `the columns are separated by ${quoted(separator)}; allowed: a comma`);
 }
 
 function checkRows(table: Table): Table {

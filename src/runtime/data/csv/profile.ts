@@ -12,6 +12,7 @@ export const MAX_CATEGORIES = 256;
 /** From this share of numbers on, a text in the column is taken as a mistake. */
 const MOSTLY_NUMERIC = 0.95;
 
+/** What the rows of one column have in common. */
 export interface ColumnProfile {
   readonly name: string;
   readonly index: number;

@@ -11,6 +11,7 @@ import { momentsOf } from "./fit.ts";
 import type { Table } from "./parse.ts";
 import { type ColumnProfile, profileColumn } from "./profile.ts";
 
+/** The target as the file has it, before any scaling. */
 export interface TargetColumn {
   readonly index: number;
   readonly name: string;

@@ -2,11 +2,13 @@
  * The binary version of CIFAR-10: records of one label byte and 3,072 pixel bytes, the red plane
  * before the green and the blue. The planes are rearranged so that the channels come last.
  */
+import { EsperError } from "../../../protocols/errors.ts";
 import { assertWithinBudget } from "../budget.ts";
 import { invalidData } from "../refuse.ts";
 import { checkSource, type LoadOptions, readSource } from "../source.ts";
 import { assertImagesFit, type LabelledImages } from "./pixels.ts";
 
+/** Height, width, channels. */
 export const CIFAR_SHAPE = [32, 32, 3] as const;
 /** In the order of the labels (Krizhevsky 2009). */
 export const CIFAR_CLASSES: readonly string[] = [
@@ -29,13 +31,16 @@ const RECORD_BYTES = 1 + IMAGE_BYTES;
 
 /**
  * All files, one after the other.
- * @throws {DATA_INVALID} @throws {DATA_TOO_LARGE} before any of them is read.
+ * @throws {DATA_INVALID} @throws {DATA_TOO_LARGE} before any of them is read. @throws {USAGE}
  */
 export async function readCifar(
   paths: readonly string[],
   options: LoadOptions,
 ): Promise<LabelledImages> {
-  const first = paths[0] ?? "";
+  const [first] = paths;
+  if (first === undefined) {
+    throw new EsperError("USAGE", "no CIFAR-10 file is given; name at least one .bin file");
+  }
   const count = await countRecords(paths, options);
   const pixels = new Uint8Array(count * IMAGE_BYTES);
   const labels = new Uint8Array(count);
@@ -43,7 +48,6 @@ export async function readCifar(
   for (const path of paths) {
     const bytes = await readSource(path, options);
     const records = recordsIn(path, bytes.byteLength);
-    if (done + records > count) throw invalidData(path, "the file grew while it was read");
     for (let record = 0; record < records; record++) {
       const image = bytes.subarray(record * RECORD_BYTES, (record + 1) * RECORD_BYTES);
       labels[done + record] = checkLabel(path, record, image[0] ?? 0);
@@ -51,7 +55,7 @@ export async function readCifar(
     }
     done += records;
   }
-  if (done !== count) throw invalidData(first, "a file became shorter while it was read");
+  if (done !== count) throw invalidData(first, "a file changed its length while it was read");
   return { path: paths.join(", "), count, shape: CIFAR_SHAPE, pixels, labels };
 }
 

@@ -23,6 +23,7 @@ export interface LabelledImages extends Images {
   readonly labels: Uint8Array;
 }
 
+/** The number of values in one image, or in any array of this shape. */
 export function imageSize(shape: readonly number[]): number {
   return shape.reduce((product, extent) => product * extent, 1);
 }

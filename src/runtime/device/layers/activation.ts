@@ -47,6 +47,7 @@ export function activate(tf: Tf, activation: Activation): Forward {
   }
 }
 
+/** The `activation` layer. */
 export function buildActivation(
   spec: Extract<LayerSpec, { kind: "activation" }>,
   site: LayerSite,

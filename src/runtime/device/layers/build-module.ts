@@ -15,6 +15,7 @@ import { buildLayerNorm } from "./layer-norm.ts";
 import { buildFlatten, buildGlobalAverage, buildMaxPool } from "./pooling.ts";
 import { layerOutputShape, layerPath, moduleOutputShape } from "./shapes.ts";
 
+/** A module with its parameters made. */
 export interface BuiltModule {
   readonly outputShape: Shape;
   /** How many numbers the module trains. */

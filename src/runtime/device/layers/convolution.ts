@@ -33,6 +33,7 @@ export function buildDepthwise(
   const { tf, random } = site;
   const { kernel: extent, activation } = spec;
   const channels = site.inputShape.at(-1) ?? 0;
+  // A filter sees one channel only, however many there are.
   const fanIn = extent * extent;
   const weights = drawWeights(defaultInit(activation), fanIn, fanIn * channels, random);
   const kernel = site.parameter("kernel", [extent, extent, channels, 1], weights);

@@ -29,6 +29,7 @@ function normalise(tf: Tf, epsilon: number): Forward {
   return (x) => normalised(x);
 }
 
+/** The `layerNorm` layer; gain starts at 1, offset at 0. */
 export function buildLayerNorm(
   spec: Extract<LayerSpec, { kind: "layerNorm" }>,
   site: LayerSite,

@@ -9,6 +9,7 @@ import type { Shape } from "../engine-types.ts";
 
 const show = (shape: Shape): string => `[${shape.join(", ")}]`;
 
+/** True when both shapes have the same extents. */
 export function sameShape(left: Shape, right: Shape): boolean {
   return left.length === right.length && left.every((extent, axis) => extent === right[axis]);
 }

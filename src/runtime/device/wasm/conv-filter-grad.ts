@@ -42,6 +42,7 @@ class Scratch {
   }
 }
 
+/** dW of a convolution, any stride; [rows, columns, inputs, outputs]. */
 export const convFilterGrad: TrainingKernel = {
   name: "Conv2DBackpropFilter",
   build(stock, tf) {

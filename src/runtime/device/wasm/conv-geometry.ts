@@ -1,7 +1,9 @@
 /** Shapes and paddings of a two-dimensional convolution over [batch, height, width, channels]. */
 import type { NamedAttrMap, Tf } from "../engine-types.ts";
 
+/** A shape [batch, height, width, channels], or of a filter. */
 export type Four = [number, number, number, number];
+/** Extents, strides, dilations and paddings of one convolution. */
 export type ConvGeometry = ReturnType<Tf["backend_util"]["computeConv2DInfo"]>;
 
 /** @throws Error for anything but a plain NHWC shape: our layers make no other. */

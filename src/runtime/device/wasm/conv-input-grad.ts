@@ -6,6 +6,7 @@
 import { geometryOf } from "./conv-geometry.ts";
 import { input, type TrainingKernel } from "./kernel.ts";
 
+/** dx of a convolution. */
 export const convInputGrad: TrainingKernel = {
   name: "Conv2DBackpropInput",
   build(stock, tf) {

@@ -4,6 +4,7 @@
  */
 import { input, type TrainingKernel } from "./kernel.ts";
 
+/** A copy that shares its memory. */
 export const identity: TrainingKernel = {
   name: "Identity",
   build() {

@@ -2,8 +2,9 @@
  * What our training kernels know of the wasm backend. `heap` views are taken anew for every use,
  * because the heap moves when it grows.
  */
-import type { KernelConfig, NamedAttrMap, TensorInfo, Tf } from "../engine-types.ts";
+import type { NamedAttrMap, TensorInfo, Tf } from "../engine-types.ts";
 
+/** The name under which the library knows the backend. */
 export const WASM_BACKEND = "wasm";
 
 type DataId = TensorInfo["dataId"];
@@ -26,12 +27,14 @@ export interface WasmBackend {
   refCount(dataId: DataId): number;
 }
 
+/** What the library calls a kernel with. */
 export interface KernelCall {
   readonly inputs: Readonly<Record<string, TensorInfo>>;
   readonly backend: WasmBackend;
   readonly attrs: NamedAttrMap;
 }
 
+/** One operation on the backend; makes a new tensor. */
 export type Kernel = (call: KernelCall) => TensorInfo;
 
 /** A kernel as the package ships it, looked up before ours replaces it. */
@@ -62,10 +65,9 @@ export function zeros(backend: WasmBackend, shape: readonly number[]): TensorInf
   return out;
 }
 
+/** The named input of the call. @throws Error when the library left it out. */
 export function input(call: KernelCall, name: string): TensorInfo {
   const found = call.inputs[name];
   if (found === undefined) throw new Error(`the kernel was called without its input ${name}`);
   return found;
 }
-
-export type { KernelConfig };

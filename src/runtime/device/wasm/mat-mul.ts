@@ -11,6 +11,7 @@ function swapLast(rank: number): number[] {
   return [...axes.slice(0, rank - 2), rank - 1, rank - 2];
 }
 
+/** a b, either of them transposed, batched or not. */
 export const matMul: TrainingKernel = {
   name: "BatchMatMul",
   build(stock) {

@@ -6,6 +6,7 @@
 import { asFour } from "./conv-geometry.ts";
 import { floats, input, type TrainingKernel, zeros } from "./kernel.ts";
 
+/** The part of a pooling window that lies inside the input; ends are exclusive. */
 interface Window {
   readonly firstRow: number;
   readonly endRow: number;
@@ -13,6 +14,7 @@ interface Window {
   readonly endColumn: number;
 }
 
+/** One sample of the input. */
 interface Plane {
   /** Index of the plane's first value. */
   readonly start: number;
@@ -48,6 +50,7 @@ function span(out: number, stride: number, before: number, reach: number, extent
   return { first: Math.max(0, first), end: Math.min(extent, first + reach) };
 }
 
+/** Adds every output gradient to the input position that won its window. */
 function scatter(
   geometry: PoolGeometry,
   x: Float32Array,
@@ -80,6 +83,7 @@ function scatter(
   }
 }
 
+/** dx of max pooling, any window, stride and padding. */
 export const maxPoolGrad: TrainingKernel = {
   name: "MaxPoolGrad",
   build(_stock, tf) {
