@@ -55,16 +55,13 @@ function evaluate(
 
 /** Returns when every report is on disk; the writer groups them into one flush. */
 async function persist(reports: readonly FieldReport[], ctx: Context): Promise<void> {
-  const wal = ctx.ref(WalProtocol);
-  await Promise.all(
-    reports.map((report) =>
-      wal.call(
-        "append",
-        { recordId: report.reportId, timeMs: report.issuedAtMs, bytes: encodeFieldReport(report) },
-        { deadlineMs: DEPENDENCY_DEADLINE_MS, onRestart: "retry" },
-      ),
-    ),
-  );
+  const records = reports.map((report) => ({
+    recordId: report.reportId,
+    timeMs: report.issuedAtMs,
+    bytes: encodeFieldReport(report),
+  }));
+  const deadline = { deadlineMs: DEPENDENCY_DEADLINE_MS, onRestart: "retry" } as const;
+  await ctx.ref(WalProtocol).call("append", { records }, deadline);
 }
 
 export const tamiyo = defineActor(import.meta.url, TamiyoProtocol, {

@@ -3,7 +3,7 @@
  * that is sent again (its answer got lost) only once. A thin shell over runtime/durable.
  */
 import { z } from "zod";
-import { WalProtocol } from "../../protocols/actors/durable.ts";
+import { type WalEntry, WalProtocol } from "../../protocols/actors/durable.ts";
 import { EsperError } from "../../protocols/errors.ts";
 import { type ActorContext, defineActor } from "../../runtime/actor.ts";
 import { systemFiles } from "../../runtime/durable/files.ts";
@@ -70,13 +70,22 @@ async function recall(state: State): Promise<void> {
   }
 }
 
-async function append(state: State, recordId: string, timeMs: number, bytes: Uint8Array) {
+async function append(state: State, { recordId, timeMs, bytes }: WalEntry): Promise<number> {
   const known = state.known.get(recordId);
   if (known !== undefined) return known;
   const payload = encodeRecord({ recordId, bytes });
   const sequence = await state.wal.append({ timeMs, payload });
   remember(state.known, recordId, sequence);
   return sequence;
+}
+
+/** Waits for every record, also after one failed: nothing may be on its way when it replies. */
+async function appendAll(state: State, records: readonly WalEntry[]): Promise<readonly number[]> {
+  const settled = await Promise.allSettled(records.map((record) => append(state, record)));
+  return settled.map((result) => {
+    if (result.status === "rejected") throw result.reason;
+    return result.value;
+  });
 }
 
 export const walWriter = defineActor(import.meta.url, WalProtocol, {
@@ -98,14 +107,14 @@ export const walWriter = defineActor(import.meta.url, WalProtocol, {
   },
 
   receive: {
-    async append(state, { recordId, timeMs, bytes }, ctx) {
+    async append(state, { records }, ctx) {
       const startedMs = ctx.clock.monotonicMs();
       try {
-        const sequence = await append(state, recordId, timeMs, bytes);
+        const sequences = await appendAll(state, records);
         ctx.metrics.observe("wal.append_ms", ctx.clock.monotonicMs() - startedMs);
         ctx.metrics.gauge("wal.bytes", state.wal.status.bytes);
         await pruneSometimes(state, ctx);
-        return { sequence };
+        return { sequences };
       } catch (error) {
         if (!EsperError.is(error)) throw error;
         ctx.metrics.count("wal.append_failures_total", { code: error.code });

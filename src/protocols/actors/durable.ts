@@ -2,9 +2,16 @@
 import type { MetricPoint, TelemetryEvent } from "../leyline/telemetry.ts";
 import { call, protocol } from "../protocol.ts";
 
-/** Appends field reports; the reply comes only after the bytes are on disk. */
+export interface WalEntry {
+  /** An id that was appended before is not appended again: a retry is harmless. */
+  readonly recordId: string;
+  readonly timeMs: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Appends field reports; the reply comes only after all of them are on disk, by one flush. */
 export const WalProtocol = protocol("wal", {
-  append: call<{ recordId: string; timeMs: number; bytes: Uint8Array }, { sequence: number }>(),
+  append: call<{ records: readonly WalEntry[] }, { sequences: readonly number[] }>(),
   status: call<null, { records: number; bytes: number; recovered: number; tornBytes: number }>(),
 });
 

@@ -109,7 +109,7 @@ describe.each(["wasm", "cpu"] as const)("the optimizer on %s", (engineKind) => {
       const optimizer = new Optimizer(engine, options("sgd"), { fused: true });
       const weight = store.create("host", "w", [1, 1, 1, 1], Float32Array.of(1));
       const gradient = tf.tensor4d([1], [1, 1, 1, 1]);
-      const image = tf.ones([1, 2, 2, 1]) as Tensor4D;
+      const image = tf.ones([1, 2, 2, 1]) as typeof gradient;
       const convolve = () =>
         tf.tidy(() => {
           const filter = weight.variable as typeof gradient;

@@ -81,9 +81,9 @@ describe("the report", () => {
     const lanes = /aria-label="Stage and alpha[^>]*>(.*?)<\/svg>/s.exec(full)?.[1] ?? "";
     expect(lanes).toContain("FOSSILIZED: steps 1,232 to 2,400");
     const rect = /class="stage-training" x="([\d.]+)"[^>]*width="([\d.]+)"/.exec(lanes);
-    // 864 pixels for 2,400 steps from x = 68; seed-1 trains from step 401 to 620.
-    expect(Number(rect?.[1])).toBeCloseTo(68 + (401 / 2_400) * 864, 0);
-    expect(Number(rect?.[2])).toBeCloseTo((219 / 2_400) * 864, 0);
+    // 852 pixels for 2,400 steps from x = 80; seed-1 trains from step 401 to 620.
+    expect(Number(rect?.[1])).toBeCloseTo(80 + (401 / 2_400) * 852, 0);
+    expect(Number(rect?.[2])).toBeCloseTo((219 / 2_400) * 852, 0);
   });
 
   it("lists seeds with fate and gate numbers", () => {
@@ -162,6 +162,13 @@ describe("short and odd runs", () => {
     }
   });
 
+  it("do not call a run uneventful whose events are missing", () => {
+    const quiet = EVENTS.filter(({ name }) => name === "trainer.started");
+    expect(renderReport(EMPTY)).toContain("No events are on record for this run.");
+    const html = renderReport({ ...EMPTY, events: quiet });
+    expect(html).toContain("Nothing out of the ordinary was recorded among 1 event.");
+  });
+
   it("can be constant, zero, negative or not a number at all", () => {
     for (const value of [0, 1, -3, Number.NaN, Number.POSITIVE_INFINITY, 1e300, 1e-300]) {
       const rows = [1, 2, 3].map((step) => ({
@@ -188,6 +195,8 @@ describe("short and odd runs", () => {
     const html = renderReport({ ...EMPTY, rows, summary: r2 });
     expect(html).toContain("values below -1 are cut off");
     expect(html).toContain("R2 (1 is perfect)");
+    expect(html).toContain('text-anchor="end">-1</text>');
+    expect(html).not.toContain('text-anchor="end">-400</text>');
   });
 
   it("name what they leave out", () => {

@@ -301,6 +301,7 @@ describe("the live frame", () => {
     clock.advance(200);
     const plot = /^loss .* {2}(\S+)$/m.exec(terminal.text)?.[1] ?? "";
     expect(plot).toMatch(/^█{20,}[▁-█]?▁{20,}$/);
+    expect(terminal.text).toMatch(/^accuracy .* ▁{40,}$/m);
     expect(Math.abs(plot.lastIndexOf("█") / plot.length - 0.5)).toBeLessThan(0.05);
   });
 

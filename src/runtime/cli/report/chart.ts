@@ -9,7 +9,7 @@ import { linearScale, logScale, type Scale } from "./scale.ts";
 
 /** Geometry in units of the picture, which is scaled to the width of the page. */
 export const CHART_WIDTH = 960;
-export const PLOT_LEFT = 68;
+export const PLOT_LEFT = 80;
 export const PLOT_RIGHT = CHART_WIDTH - 28;
 const PLOT_TOP = 14;
 const AXIS_HEIGHT = 40;
@@ -74,7 +74,7 @@ export function drawChart(chart: Chart): Markup {
     clipPath(clip, bottom),
     y.ticks.map((tick) => drawTick(y.at(tick), chart.formatTick(tick))),
     drawStepAxis(x, PLOT_TOP, bottom),
-    drawUnit(chart.unit, 14, (PLOT_TOP + bottom) / 2),
+    drawUnit(chart.unit, 12, (PLOT_TOP + bottom) / 2),
     chart.marks.map((mark) => drawMark(mark, x, bottom)),
     element(
       "g",
@@ -194,4 +194,7 @@ export function px(value: number): string {
 }
 
 /** The label of a tick that is a plain number. */
-export const numberTick = (value: number): string => formatNumber(value);
+export const numberTick = (value: number): string =>
+  Math.abs(value) >= 1e6 && Math.abs(value) < 1e9
+    ? `${formatNumber(value / 1e6)} M`
+    : formatNumber(value);

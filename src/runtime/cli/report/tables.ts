@@ -91,7 +91,10 @@ export function eventTable(events: readonly TelemetryEvent[], history: RunHistor
   const missed = missedDecisions(history.missedDecisions);
   if (notable.length === 0) {
     const all = plural(events.length, "event");
-    const text = `Nothing out of the ordinary was recorded among ${all}.`;
+    const text =
+      events.length === 0
+        ? "No events are on record for this run."
+        : `Nothing out of the ordinary was recorded among ${all}.`;
     return section(title, missed, element("p", { class: "empty" }, text));
   }
   const glossary = createGlossary();

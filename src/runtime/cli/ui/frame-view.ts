@@ -87,7 +87,9 @@ export function spark(samples: readonly Sample[], columns: number): string {
   const present = means.filter((mean) => !Number.isNaN(mean));
   const low = Math.min(...present);
   const span = Math.max(...present) - low;
-  const level = (mean: number): number => (span === 0 ? 0 : Math.round(((mean - low) / span) * 7));
+  // Means of equal values differ by the dust of binary fractions, which is not a curve.
+  const flat = span <= 1e-9 * Math.abs(low);
+  const level = (mean: number): number => (flat ? 0 : Math.round(((mean - low) / span) * 7));
   return means.map((mean) => (Number.isNaN(mean) ? " " : SPARKS[level(mean)])).join("");
 }
 

@@ -7,7 +7,7 @@ import type { ScoreName } from "./lines.ts";
 type Progress = Extract<RunEvent, { kind: "progress" }>;
 type Epoch = Extract<RunEvent, { kind: "epoch" }>;
 
-/** Epochs kept for the small plots; of more, every second one is dropped. */
+/** Epochs kept for the small plots; with more, only every second one is kept. */
 const HISTORY_EPOCHS = 512;
 
 /** A seed as the frame shows it. */
@@ -29,7 +29,9 @@ export interface LiveState {
   totalParameters: number;
   progress: Progress | null;
   epoch: Epoch | null;
+  /** Every `historyStride`-th epoch, and the latest. */
   history: Epoch["point"][];
+  historyStride: number;
   readonly seeds: Map<string, LiveSeed>;
   restarts: number;
   /** When training was first seen to move, and how much of it was already done then. */
@@ -46,6 +48,7 @@ export function newLiveState(): LiveState {
     progress: null,
     epoch: null,
     history: [],
+    historyStride: 1,
     seeds: new Map(),
     restarts: 0,
     since: null,
@@ -92,10 +95,10 @@ function applyEpoch(state: LiveState, event: Epoch): void {
   state.epoch = event;
   state.totalParameters = event.totalParameters;
   // A trainer that went back to a checkpoint tells the same epochs again.
-  const kept = state.history.filter((point) => point.step < event.point.step);
-  const full = kept.length >= HISTORY_EPOCHS;
-  const thinned = full ? kept.filter((_point, index) => index % 2 === 0) : kept;
-  state.history = [...thinned, event.point];
+  const earlier = state.history.filter((point) => point.step < event.point.step);
+  if (earlier.length >= HISTORY_EPOCHS) state.historyStride *= 2;
+  const kept = earlier.filter((point) => point.epoch % state.historyStride === 0);
+  state.history = [...kept, event.point];
   const names = new Map([...state.seeds.values()].map((seed) => [seed.seedId, seed.name]));
   state.seeds.clear();
   for (const seed of event.seeds) {

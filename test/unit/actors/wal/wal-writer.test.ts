@@ -27,10 +27,23 @@ async function start(strict = true, clock = new TestClock()) {
   stops.push(async () => walWriter.stop?.(state, context));
   return {
     recorded,
+    appendBoth: (left: string, right: string) =>
+      walWriter.receive.append(
+        state,
+        {
+          records: [left, right].map((recordId) => ({
+            recordId,
+            timeMs: clock.wallMs,
+            bytes: Uint8Array.of(3),
+          })),
+        },
+        context,
+        callInfo,
+      ),
     append: (recordId: string, timeMs = clock.wallMs) =>
       walWriter.receive.append(
         state,
-        { recordId, timeMs, bytes: Uint8Array.of(1, 2) },
+        { records: [{ recordId, timeMs, bytes: Uint8Array.of(1, 2) }] },
         context,
         callInfo,
       ),
@@ -42,22 +55,29 @@ async function start(strict = true, clock = new TestClock()) {
 describe("the WAL writer", () => {
   it("appends, and finds its records again after a stop and after a crash", async () => {
     const first = await start();
-    expect(await first.append("a")).toEqual({ sequence: 1 });
-    expect(await first.append("b")).toEqual({ sequence: 2 });
+    expect(await first.append("a")).toEqual({ sequences: [1] });
+    expect(await first.append("b")).toEqual({ sequences: [2] });
     const second = await start();
     expect(await second.status()).toMatchObject({ records: 2, recovered: 2, tornBytes: 0 });
-    expect(await second.append("c")).toEqual({ sequence: 3 });
+    expect(await second.append("c")).toEqual({ sequences: [3] });
     await second.stop();
     expect(await (await start()).status()).toMatchObject({ records: 3 });
+  });
+
+  it("takes several records at once, and those it knows only once", async () => {
+    const actor = await start();
+    expect(await actor.appendBoth("a", "b")).toEqual({ sequences: [1, 2] });
+    expect(await actor.appendBoth("b", "c")).toEqual({ sequences: [2, 3] });
+    expect(await actor.status()).toMatchObject({ records: 3 });
   });
 
   it("takes a report that is sent again once, also after a restart", async () => {
     const first = await start();
     await first.append("a");
-    expect(await first.append("a")).toEqual({ sequence: 1 });
+    expect(await first.append("a")).toEqual({ sequences: [1] });
     const second = await start();
-    expect(await second.append("a")).toEqual({ sequence: 1 });
-    expect(await second.append("b")).toEqual({ sequence: 2 });
+    expect(await second.append("a")).toEqual({ sequences: [1] });
+    expect(await second.append("b")).toEqual({ sequences: [2] });
     expect(await second.status()).toMatchObject({ records: 2 });
   });
 
