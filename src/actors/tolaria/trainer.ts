@@ -28,6 +28,8 @@ export interface TrainerSettings {
 export type StopReason = "completed" | "target-reached" | "stopped";
 
 const PROGRESS_EVERY_MS = 100;
+const CONVERGED_LOSS = 1e-3;
+const CONVERGED_SCORE = 0.999;
 
 export class Trainer {
   readonly #order: RunOrder;
@@ -251,14 +253,24 @@ export class Trainer {
     await this.#ports.record([epochRow(point, totalParameters, samplesPerSecond)]);
     this.#ports.epoch({ point, samplesPerSecond, seeds: this.#seeds, totalParameters });
     if (this.#reachedTarget(point)) return "target-reached";
-    return this.#cursor.epoch >= options.maxEpochs ? "completed" : null;
+    const over = this.#converged(point) || this.#cursor.epoch >= options.maxEpochs;
+    return over ? "completed" : null;
   }
 
-  /** Never in the middle of a seed's life: a target met by a half-blended network is not met. */
+  /** Never in the middle of a seed's life: what a half-blended network reached is not reached. */
+  get #settled(): boolean {
+    return this.#seeds.every((seed) => seed.settledAtStep !== null);
+  }
+
   #reachedTarget(point: EpochPoint): boolean {
     const { targetScore } = this.#order.options;
-    const settled = this.#seeds.every((seed) => seed.settledAtStep !== null);
-    return targetScore !== null && settled && point.validationScore >= targetScore;
+    return targetScore !== null && this.#settled && point.validationScore >= targetScore;
+  }
+
+  /** Nothing is left to learn: more epochs would only repeat what the network can say already. */
+  #converged(point: EpochPoint): boolean {
+    const { trainingLoss, trainingScore } = point;
+    return this.#settled && trainingLoss < CONVERGED_LOSS && trainingScore >= CONVERGED_SCORE;
   }
 
   #encode(snapshot: TrainingCheckpoint["kasmina"]): Uint8Array {

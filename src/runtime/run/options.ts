@@ -10,13 +10,14 @@ import { hostSpec } from "../device/hosts.ts";
 
 /** Deliberately small: the host is meant to need help. */
 const DEFAULT_MLP: HostRequest = { kind: "mlp", widths: [8] };
-const DEFAULT_CNN: HostRequest = { kind: "cnn", widths: [4, 8] };
+const DEFAULT_CNN: HostRequest = { kind: "cnn", widths: [2, 2] };
 
 /** Small sets in two batches an epoch: in smaller ones noise would hide what a seed gains. */
 const MAX_BATCH = 128;
 const BATCHES_PER_SMALL_EPOCH = 2;
-/** Default length of a run, in optimizer steps; turned into whole epochs. */
+/** Default length of a run, in optimizer steps; turned into whole epochs. Images cost more a step. */
 const DEFAULT_STEPS = 8_000;
+const DEFAULT_IMAGE_STEPS = 3_000;
 const MIN_EPOCHS = 10;
 const DEFAULT_LEARNING_RATE = { adam: 0.01, sgd: 0.05 } as const;
 const DEFAULT_WEIGHT_DECAY = 1e-4;
@@ -27,13 +28,18 @@ const DECISION_LAG = 8;
 const DECISION_DEADLINE_MS = 2_000;
 const CHECKPOINT_EVERY_STEPS = 256;
 
-export function defaultHost(dataset: Pick<Dataset, "inputShape">): HostRequest {
-  return dataset.inputShape.length === 3 ? DEFAULT_CNN : DEFAULT_MLP;
+function isImage(dataset: Pick<Dataset, "inputShape">): boolean {
+  return dataset.inputShape.length === 3;
 }
 
-function defaultEpochs(rows: number, batchSize: number): number {
-  const stepsPerEpoch = Math.ceil(rows / batchSize);
-  return Math.max(MIN_EPOCHS, Math.ceil(DEFAULT_STEPS / stepsPerEpoch));
+export function defaultHost(dataset: Pick<Dataset, "inputShape">): HostRequest {
+  return isImage(dataset) ? DEFAULT_CNN : DEFAULT_MLP;
+}
+
+function defaultEpochs(dataset: Dataset, batchSize: number): number {
+  const stepsPerEpoch = Math.ceil(dataset.train.count / batchSize);
+  const steps = isImage(dataset) ? DEFAULT_IMAGE_STEPS : DEFAULT_STEPS;
+  return Math.max(MIN_EPOCHS, Math.ceil(steps / stepsPerEpoch));
 }
 
 export function resolveOptions(
@@ -48,7 +54,7 @@ export function resolveOptions(
   return {
     host: hostSpec(request.host ?? defaultHost(dataset), dataset.inputShape),
     batchSize,
-    maxEpochs: request.epochs ?? defaultEpochs(dataset.train.count, batchSize),
+    maxEpochs: request.epochs ?? defaultEpochs(dataset, batchSize),
     optimizer,
     learningRate: request.learningRate ?? DEFAULT_LEARNING_RATE[optimizer],
     weightDecay: request.weightDecay ?? DEFAULT_WEIGHT_DECAY,

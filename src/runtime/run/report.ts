@@ -7,13 +7,15 @@ import { atomicWrite, type Files, isMissing } from "../durable/files.ts";
 import type { Run } from "./run-dir.ts";
 
 const rowSchema = z.looseObject({ kind: z.string(), step: z.number() });
-const eventSchema = z.object({
-  name: z.string(),
-  level: z.enum(["INFO", "WARNING", "ERROR", "CRITICAL"]),
-  source: z.string(),
-  timeMs: z.number(),
-  attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
-});
+const eventSchema = z
+  .object({
+    name: z.string(),
+    level: z.enum(["INFO", "WARNING", "ERROR", "CRITICAL"]),
+    source: z.string(),
+    time_ms_wall: z.number(),
+    attributes: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])),
+  })
+  .transform(({ time_ms_wall: timeMs, ...event }) => ({ ...event, timeMs }));
 
 /** The readable lines of a JSON-lines file; a line cut off by a crash is left out. */
 async function readLines<T>(files: Files, path: string, schema: z.ZodType<T>): Promise<T[]> {
