@@ -21,8 +21,8 @@ function buildProgram(finish: (kept: boolean) => void): Command {
     new Option("--update-baselines", "write the figures to baselines/ with machine and versions");
   program
     .command("bench")
-    .description("main job, step overhead, tensor leaks")
-    .argument("[names...]", "main-job, overhead, leak (default: all)")
+    .description("main job, step overhead, tensor leaks, message costs")
+    .argument("[names...]", "main-job, overhead, leak, messages (default: all)")
     .addOption(update())
     .action(async (names: string[], options: { updateBaselines?: boolean }) =>
       finish(await runBenches(names, options.updateBaselines === true)),

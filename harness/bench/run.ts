@@ -6,6 +6,7 @@ import { writeBaseline } from "../lib/baseline.ts";
 import { printVerdicts, type Verdict } from "../lib/verdict.ts";
 import { benchLeak } from "./leak.ts";
 import { benchMainJob } from "./main-job.ts";
+import { benchMessages } from "./messages.ts";
 import { benchOverhead } from "./overhead.ts";
 
 type Bench = (directory: string) => Promise<{
@@ -17,6 +18,7 @@ const BENCHES: Readonly<Record<string, Bench>> = {
   "main-job": benchMainJob,
   overhead: benchOverhead,
   leak: benchLeak,
+  messages: benchMessages,
 };
 
 /** Runs the named benches (all when none is named); false when a promise is broken. */

@@ -25,11 +25,12 @@ function stillLearning(seed: Seed): boolean {
 }
 
 /**
- * The time is up; or, after enough steps, a useful seed has learned what it can, or a useless one
+ * The time is up, or the seed's loss is no number any more; or, after enough steps, a useful seed has learned what it can, or a useless one
  * shows no advantage. A seed with a small but certain advantage gets the whole time.
  */
 function trainingOver(seed: Seed, steps: number, settings: GrowthSettings): boolean {
   if (steps >= settings.maxTrainingSteps) return true;
+  if (!Number.isFinite(seed.shadowLosses.at(-1) ?? 0)) return true;
   if (steps < settings.minTrainingSteps) return false;
   const { gain, z } = evidenceOf(seed);
   return gain >= settings.minShadowGain ? !stillLearning(seed) : z < settings.minShadowZ;

@@ -36,6 +36,14 @@ interface State {
 
 const DEPENDENCY_DEADLINE_MS = 1_500;
 
+/** What everybody who watches must see of a refused command. */
+function reject(error: unknown, commandId: string, ctx: Context): void {
+  const reason = rejectionReason(error);
+  const level = EsperError.is(error) ? error.row.level : "ERROR";
+  ctx.emit("command_rejected", level, { reason, command_id: commandId });
+  ctx.metrics.count("kasmina.command_verifier.rejections_total", { reason });
+}
+
 /** Authentic, fresh and never seen before; the claim is on disk when this returns. */
 async function verified(
   signed: SignedCommand,
@@ -58,10 +66,7 @@ async function verified(
     ctx.metrics.count("kasmina.command_verifier.accepted_total");
     return command;
   } catch (error) {
-    const reason = rejectionReason(error);
-    const level = EsperError.is(error) ? error.row.level : "ERROR";
-    ctx.emit("command_rejected", level, { reason, command_id: commandId });
-    ctx.metrics.count("kasmina.command_verifier.rejections_total", { reason });
+    reject(error, commandId, ctx);
     throw error;
   } finally {
     const elapsedMs = ctx.clock.monotonicMs() - startedMs;
@@ -124,6 +129,32 @@ function requireSeedCommand(command: AdaptationCommand, ctx: Context): "GERMINAT
   );
 }
 
+/** Carries out a verified command; when it throws, nothing has changed. */
+async function execute(
+  command: AdaptationCommand,
+  manager: SeedManager,
+  step: number,
+  ctx: Context,
+): Promise<readonly SeedTransition[]> {
+  const operation = requireSeedCommand(command, ctx);
+  if (operation === "CULL") return manager.cull(command.targetSeedId, step);
+  const slot = ctx.resource(deviceSlot, () => {
+    throw new EsperError("PREFLIGHT_FAILED", "no network is on this thread's device");
+  });
+  const site = requestedSite(command, slot.network?.sites ?? [], ctx.guard);
+  const mode = blendMode(command);
+  const artifact = await fetchArtifact(command, site, ctx);
+  return manager.germinate({
+    seedId: command.targetSeedId,
+    commandId: command.commandId,
+    blueprintName: artifact.blueprintName,
+    artifact,
+    mode,
+    hostGradient: ctx.config.hostGradient,
+    step,
+  });
+}
+
 function publish(transitions: readonly SeedTransition[], ctx: Context): void {
   for (const move of transitions) {
     const attributes = {
@@ -179,28 +210,14 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
     async apply(state, { command: signed, step }, ctx) {
       const { identity, manager } = attached(state);
       const command = await verified(signed, identity.runId, ctx);
-      const operation = requireSeedCommand(command, ctx);
-      if (operation === "CULL") {
-        const transitions = manager.cull(command.targetSeedId, step);
+      try {
+        const transitions = await execute(command, manager, step, ctx);
         publish(transitions, ctx);
         return { transitions };
+      } catch (error) {
+        reject(error, command.commandId, ctx);
+        throw error;
       }
-      const slot = ctx.resource(deviceSlot, () => {
-        throw new EsperError("PREFLIGHT_FAILED", "no network is on this thread's device");
-      });
-      const site = requestedSite(command, slot.network?.sites ?? [], ctx.guard);
-      const artifact = await fetchArtifact(command, site, ctx);
-      const transitions = manager.germinate({
-        seedId: command.targetSeedId,
-        commandId: command.commandId,
-        blueprintName: artifact.blueprintName,
-        artifact,
-        mode: blendMode(command),
-        hostGradient: ctx.config.hostGradient,
-        step,
-      });
-      publish(transitions, ctx);
-      return { transitions };
     },
 
     advance(state, evidence, ctx) {

@@ -72,13 +72,12 @@ export class SeedManager {
 
   /**
    * DORMANT to GERMINATED behind G0.
-   * @throws {COMMAND_ILLEGAL_TRANSITION} for a seed that already lives; {GRAFT_SHAPE}; and
+   * @throws {COMMAND_ILLEGAL_TRANSITION} for a seed id that was used before; {GRAFT_SHAPE}; and
    * {COMMAND_INVALID} when G0 fails. The network is then exactly as it was.
    */
   germinate(order: Germination): readonly SeedTransition[] {
     const existing = this.#seeds.find((seed) => seed.seedId === order.seedId);
-    if (existing !== undefined) assertMove(order.seedId, existing.stage, "GERMINATED");
-    invariant(existing === undefined, "a dormant seed of the same id is never germinated twice");
+    if (existing !== undefined) refuseAgain(existing);
     const { artifact, seedId } = order;
     const before = this.#network.evaluate(this.#validation);
     const report = this.#network.graft(seedId, artifact.siteId, artifact.module, {
@@ -130,7 +129,10 @@ export class SeedManager {
   #record(seed: Seed, evidence: StepEvidence): void {
     const shadow = evidence.shadows.find((entry) => entry.seedId === seed.seedId);
     if (shadow === undefined) return;
-    seed.gradientNorm = shadow.gradientNorm;
+    // A checkpoint holds no Infinity and no NaN; the largest number means "exploded" as well.
+    seed.gradientNorm = measured(shadow.gradientNorm) ?? Number.MAX_VALUE;
+    // A broken loss ends the training at once (see `dueMove`), unless gates may stop nothing.
+    if (!Number.isFinite(shadow.loss) && !this.#settings.enforceGates) return;
     seed.hostLosses.push(evidence.trainingLoss);
     seed.shadowLosses.push(shadow.loss);
     if (seed.hostLosses.length <= this.#settings.evidenceSteps) return;
@@ -165,7 +167,7 @@ export class SeedManager {
       }
       case "G2_STABILITY": {
         const evidence = evidenceOf(seed);
-        seed.gain = evidence.gain;
+        seed.gain = measured(evidence.gain);
         return gateStability(evidence, this.#settings);
       }
       case "G3_INTERFACE":
@@ -186,7 +188,7 @@ export class SeedManager {
     const lossWithout = this.#network.evaluate(this.#validation, {
       alphaOverride: new Map([[seed.seedId, 0]]),
     }).loss;
-    seed.gain = (seed.baselineLoss - loss) / Math.max(seed.baselineLoss, 1e-12);
+    seed.gain = measured((seed.baselineLoss - loss) / Math.max(seed.baselineLoss, 1e-12));
     return gateSystemImpact({ baselineLoss: seed.baselineLoss, loss, lossWithout }, this.#settings);
   }
 
@@ -244,6 +246,21 @@ export class SeedManager {
     this.#transitions = [];
     return taken;
   }
+}
+
+/** Null stands for a number that could not be measured: a checkpoint holds no NaN. */
+function measured(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
+}
+
+/** An id names one life: a seed that was culled and reset comes back under a new id. */
+function refuseAgain({ seedId, stage }: Seed): never {
+  assertMove(seedId, stage, "GERMINATED");
+  throw new EsperError(
+    "COMMAND_ILLEGAL_TRANSITION",
+    `${seedId} has lived already and is ${stage} again: germinate under a new seed id`,
+    { seedId, from: stage, to: "GERMINATED", allowed: [] },
+  );
 }
 
 function newSeed(

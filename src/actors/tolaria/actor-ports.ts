@@ -24,11 +24,13 @@ function decidePort(order: RunOrder, ctx: Context): TrainerPorts["decide"] {
     const startedMs = ctx.clock.monotonicMs();
     try {
       const deadlineMs = order.options.decisionDeadlineMs;
-      const decision = await tamiyo.call("decide", { packet }, { deadlineMs, onRestart: "retry" });
+      const options = { deadlineMs, onRestart: "retry", token: ctx.token } as const;
+      const decision = await tamiyo.call("decide", { packet }, options);
       ctx.metrics.observe("tolaria.tamiyo.latency_ms", ctx.clock.monotonicMs() - startedMs);
       return decision;
     } catch (error) {
-      if (!EsperError.is(error)) throw error;
+      // Cancelled is the trainer's own end, not the controller's silence: no miss to replay.
+      if (!EsperError.is(error) || error.code === "CANCELLED") throw error;
       const timeout = error.code === "DEADLINE_EXCEEDED";
       ctx.metrics.count("tolaria.timeout.tamiyo_total");
       ctx.emit(timeout ? "tolaria.tamiyo_timeout" : "tolaria.tamiyo_error", "WARNING", {
@@ -65,7 +67,8 @@ export function connectPorts(order: RunOrder, ctx: Context): TrainerPorts {
   const kasmina = ctx.ref(KasminaProtocol);
   const nissa = ctx.ref(NissaProtocol);
   const weatherlight = ctx.ref(WeatherlightProtocol);
-  const device = { deadlineMs: DEVICE_DEADLINE_MS } as const;
+  // The supervisor stops the trainer when Kasmina fails; waiting for Kasmina then would be in vain.
+  const device = { deadlineMs: DEVICE_DEADLINE_MS, token: ctx.token } as const;
   const storage = { deadlineMs: STORAGE_DEADLINE_MS, onRestart: "retry" } as const;
   const rows = new RowSink((batch, list) =>
     nissa.call("record", { incarnation, batch, rows: list }, storage),

@@ -35,6 +35,8 @@ interface State {
   readonly slot: DeviceSlot;
   trainer: Trainer | null;
   incarnation: number;
+  /** A halt that came before the order must still stop what the order begins. */
+  halting: boolean;
 }
 
 /** Long enough to amortise a turn of the mailbox, short enough to stop within a blink. */
@@ -77,7 +79,11 @@ async function prepare(order: RunOrder, slot: DeviceSlot, ctx: Context): Promise
   slot.validation = order.dataset.validation;
   const step = resumed?.progress.step ?? 0;
   const { identity } = order;
-  const deadline = { deadlineMs: SETUP_DEADLINE_MS, onRestart: "retry" } as const;
+  const deadline = {
+    deadlineMs: SETUP_DEADLINE_MS,
+    onRestart: "retry",
+    token: ctx.token,
+  } as const;
   await ctx
     .ref(NissaProtocol)
     .call("rewind", { step, incarnation: identity.incarnation }, deadline);
@@ -129,13 +135,14 @@ export const tolaria = defineActor(import.meta.url, TolariaProtocol, {
     const slot = ctx.resource(deviceSlot, () => ({ engine, network: null, validation: null }));
     ctx.log.info({ engine: engine.kind }, engine.description);
     ctx.ref(WeatherlightProtocol).cast("ready", { actor: ctx.name, starts: ctx.starts });
-    return { slot, trainer: null, incarnation: 0 };
+    return { slot, trainer: null, incarnation: 0, halting: false };
   },
 
   receive: {
     async begin(state, order, ctx) {
       state.incarnation = order.identity.incarnation;
       state.trainer = await prepare(order, state.slot, ctx);
+      if (state.halting) state.trainer.requestStop();
       ctx.self.cast("work", null);
       return null;
     },
@@ -147,6 +154,8 @@ export const tolaria = defineActor(import.meta.url, TolariaProtocol, {
         if (await trainSlice(trainer, ctx)) state.trainer = null;
         else ctx.self.cast("work", null);
       } catch (error) {
+        // Being stopped: what comes after a restart continues from the latest checkpoint.
+        if (ctx.token.cancelled && EsperError.is(error)) return;
         if (!EsperError.is(error) || NEIGHBOUR_FAILURES.has(error.code)) {
           throw new Error("training was interrupted", { cause: error });
         }
@@ -156,6 +165,7 @@ export const tolaria = defineActor(import.meta.url, TolariaProtocol, {
 
     halt(state, { reason }, ctx) {
       ctx.log.info({ reason }, "halting at the next boundary");
+      state.halting = true;
       state.trainer?.requestStop();
       return { step: state.trainer?.currentStep ?? 0 };
     },

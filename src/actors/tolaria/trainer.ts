@@ -4,7 +4,7 @@
  * in plain data, so that a checkpoint continues it bit for bit.
  */
 import type { RunOrder, SeedTransition } from "../../protocols/actors/growth.ts";
-import { EsperError } from "../../protocols/errors.ts";
+import { type ErrorDetails, EsperError } from "../../protocols/errors.ts";
 import type { EpochPoint, SeedState } from "../../protocols/leyline/state.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { GrowableNetwork, StepResult } from "../../runtime/device/network.ts";
@@ -30,6 +30,10 @@ export type StopReason = "completed" | "target-reached" | "stopped";
 const PROGRESS_EVERY_MS = 100;
 const CONVERGED_LOSS = 1e-3;
 const CONVERGED_SCORE = 0.999;
+
+function lossNotFinite(what: string, details: ErrorDetails): EsperError {
+  return new EsperError("LOSS_NOT_FINITE", `${what}; try a smaller --learning-rate`, details);
+}
 
 export class Trainer {
   readonly #order: RunOrder;
@@ -85,7 +89,12 @@ export class Trainer {
 
   /** One optimizer step with everything around it; the reason when training is over. */
   async step(): Promise<StopReason | null> {
-    if (this.#cursor.epochDone) this.#cursor.startNextEpoch();
+    if (this.#cursor.epochDone) {
+      // A run resumed from its final checkpoint has nothing left to do but to say so again.
+      const over = this.#reasonToEnd();
+      if (over !== null) return over;
+      this.#cursor.startNextEpoch();
+    }
     if (await this.#boundary()) return "stopped";
     const batch = this.#cursor.next();
     const learningRate = this.#learningRate();
@@ -129,13 +138,12 @@ export class Trainer {
   }
 
   /** @throws {LOSS_NOT_FINITE} */
-  #requireFinite(result: StepResult): void {
-    if (Number.isFinite(result.loss) && Number.isFinite(result.gradientNorm)) return;
-    throw new EsperError(
-      "LOSS_NOT_FINITE",
-      `the loss at step ${this.#progress.step + 1} is ${result.loss} and the gradient norm ` +
-        `${result.gradientNorm}; try a smaller --learning-rate`,
-      { step: this.#progress.step + 1, loss: result.loss, gradientNorm: result.gradientNorm },
+  #requireFinite({ loss, gradientNorm }: StepResult): void {
+    if (Number.isFinite(loss) && Number.isFinite(gradientNorm)) return;
+    const step = this.#progress.step + 1;
+    throw lossNotFinite(
+      `the loss at step ${step} is ${loss} and the gradient norm ${gradientNorm}`,
+      { step, loss, gradientNorm },
     );
   }
 
@@ -161,9 +169,10 @@ export class Trainer {
   }
 
   async #applyCommand(command: Parameters<TrainerPorts["apply"]>[0], step: number): Promise<void> {
+    // Set before the call: an answer that came too late may still have germinated a seed.
+    this.#growing = true;
     try {
       const transitions = await this.#ports.apply(command, step);
-      this.#growing = true;
       this.#progress.beforeGrowth ??= this.#progress.history.at(-1) ?? null;
       await this.#publish(transitions);
     } catch (error) {
@@ -240,8 +249,13 @@ export class Trainer {
   }
 
   async #finishEpoch(): Promise<StopReason | null> {
-    const { dataset, options } = this.#order;
+    const { dataset } = this.#order;
     const validation = this.#network.evaluate(dataset.validation);
+    if (!Number.isFinite(validation.loss)) {
+      const { epoch } = this.#cursor;
+      const text = `the validation loss after epoch ${epoch} is ${validation.loss}`;
+      throw lossNotFinite(text, { epoch, loss: validation.loss });
+    }
     const point = closeEpoch(this.#progress, this.#cursor.epoch, validation, (sum, samples) =>
       scoreOf(dataset, sum, samples),
     );
@@ -252,8 +266,15 @@ export class Trainer {
     const totalParameters = this.#network.parameterCount().total;
     await this.#ports.record([epochRow(point, totalParameters, samplesPerSecond)]);
     this.#ports.epoch({ point, samplesPerSecond, seeds: this.#seeds, totalParameters });
+    return this.#reasonToEnd();
+  }
+
+  /** Why the epoch that has just been closed is the last one, or null. */
+  #reasonToEnd(): StopReason | null {
+    const point = this.#progress.history.at(-1);
+    if (point === undefined) return null;
     if (this.#reachedTarget(point)) return "target-reached";
-    const over = this.#converged(point) || this.#cursor.epoch >= options.maxEpochs;
+    const over = this.#converged(point) || this.#cursor.epoch >= this.#order.options.maxEpochs;
     return over ? "completed" : null;
   }
 

@@ -49,9 +49,17 @@ export function parseChoice<const Word extends string>(flag: string, words: read
   };
 }
 
+/** A flag that was given no value takes the next flag for it: `--resume --json`. */
+function refuseFlag(flag: string, given: string, allowed: string): void {
+  if (/^--[a-z]/.test(given)) {
+    throw refuse(flag, given, allowed, `; ${flag} needs a value before the next flag`);
+  }
+}
+
 /** A file or folder name, made absolute so that it holds wherever the run is continued. */
 export function parsePath(flag: string) {
   return (given: string): string => {
+    refuseFlag(flag, given, "the name of a file or folder (one that begins with -- as ./--name)");
     if (given.trim() !== "" && !given.includes("\0")) return resolve(given);
     throw refuse(flag, given, "the name of a file or folder");
   };
@@ -62,6 +70,15 @@ export function parseText(flag: string) {
   return (given: string): string => {
     if (given !== "") return given;
     throw refuse(flag, given, "text, not empty");
+  };
+}
+
+/** The name of something of ours, such as a run; never a flag. */
+export function parseName(flag: string) {
+  const parse = parseText(flag);
+  return (given: string): string => {
+    refuseFlag(flag, given, "a name");
+    return parse(given);
   };
 }
 

@@ -112,26 +112,24 @@ async function outcome(session: RunSession, system: ActorSystem): Promise<RunRes
   return Promise.race([session.done, ended]);
 }
 
-/** Asks the trainer to checkpoint and end as soon as the person wants to stop. */
-function haltOnStop(stop: CancellationToken, system: ActorSystem, log: RunLog, clock: Clock): void {
-  stop.onCancel(() => {
-    system
-      .ref(TolariaProtocol)
-      .call(
-        "halt",
-        { reason: "stop requested" },
-        { deadlineMs: HALT_DEADLINE_MS, onRestart: "retry" },
-      )
-      .catch((error: unknown) => {
-        log.write({
-          level: "error",
-          time: clock.nowMs(),
-          actor: "launch",
-          thread: "main",
-          msg: `the trainer did not take the halt: ${String(error)}`,
-        });
+/** Asks the trainer to write a checkpoint at the next boundary and end there. */
+function halt(system: ActorSystem, log: RunLog, clock: Clock): void {
+  system
+    .ref(TolariaProtocol)
+    .call(
+      "halt",
+      { reason: "stop requested" },
+      { deadlineMs: HALT_DEADLINE_MS, onRestart: "retry" },
+    )
+    .catch((error: unknown) => {
+      log.write({
+        level: "error",
+        time: clock.nowMs(),
+        actor: "launch",
+        thread: "main",
+        msg: `the trainer did not take the halt: ${String(error)}`,
       });
-  });
+    });
 }
 
 function newSession(prepared: PreparedRun, observer: RunObserver, deps: LaunchDeps): RunSession {
@@ -158,6 +156,7 @@ async function train(
   const { clock } = deps;
   const startedMs = clock.monotonicMs();
   let faults: FaultPlan | null = null;
+  let running: ActorSystem | null = null;
   const watching: RunObserver = {
     on(event) {
       observer.on(event);
@@ -171,11 +170,17 @@ async function train(
     run: environmentOf(prepared, session, engine, context),
     clock,
     log: (record) => log.write(record),
-    onEvent: (event) => tellEvent(event, observer),
+    onEvent: (event) => {
+      tellEvent(event, observer);
+      // A trainer that restarts while the run is being stopped knows nothing of the halt.
+      const again = event.kind === "restarted" && event.actor === TolariaProtocol.name;
+      if (again && stop.cancelled && running !== null) halt(running, log, clock);
+    },
     telemetry: { actor: "nissa" },
   });
   faults = new FaultPlan(prepared.request.faults, system, clock);
-  haltOnStop(stop, system, log, clock);
+  running = system;
+  stop.onCancel(() => halt(system, log, clock));
   try {
     const result = await outcome(session, system);
     return summarise({
@@ -221,11 +226,18 @@ export async function launch(
     return summary;
   } catch (error) {
     await markFailed(prepared, observer);
-    throw error;
+    throw withAdvice(error, prepared);
   } finally {
     log.close();
     await lock.release();
   }
+}
+
+/** The log itself does not know by which words a person asks for salvage. */
+function withAdvice(error: unknown, { run, salvage }: PreparedRun): unknown {
+  if (!EsperError.is(error, "WAL_CORRUPT") || salvage) return error;
+  const advice = `Continue without the damaged part: --resume ${run.runId} --salvage`;
+  return new EsperError(error.code, `${error.message}. ${advice}`, error.details, error);
 }
 
 /** The manifest of a failed run says so, unless the disk that failed it refuses that too. */

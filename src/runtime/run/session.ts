@@ -54,10 +54,12 @@ export class RunSession implements RunHost {
     if (this.#orders === 1) return this.#order;
     const incarnation = this.#order.identity.incarnation + 1;
     await this.#options.saveIncarnation(incarnation);
+    // A rewind takes misses off the disk until the trainer passes their steps again.
+    const misses = new Set([...this.#order.missedDecisions, ...(await this.#options.readMisses())]);
     this.#order = {
       ...this.#order,
       identity: { ...this.#order.identity, incarnation },
-      missedDecisions: await this.#options.readMisses(),
+      missedDecisions: [...misses].sort((left, right) => left - right),
     };
     return this.#order;
   }

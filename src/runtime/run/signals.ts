@@ -6,7 +6,7 @@
  */
 import type { Clock, Timer } from "../clock.ts";
 import { CancellationToken } from "../token.ts";
-import { exitCodeOfSignal, type StopSignal } from "./exit.ts";
+import { EXIT, type ExitCode, exitCodeOfSignal, type StopSignal } from "./exit.ts";
 
 /** Milliseconds a cancelled run has to leave. */
 export const STOP_GRACE_MS = 10_000;
@@ -36,6 +36,8 @@ export interface SignalOptions {
 export interface SignalWatch {
   /** Makes stopping graceful from now on: the token is cancelled by the first signal. */
   hold(): CancellationToken;
+  /** Stops a held run as a first signal would, without being one; `why` is told. Idempotent. */
+  stopRun(why: string): void;
   /** The first signal that came, or null. */
   received(): StopSignal | null;
   /** Withdraws the handlers and the watchdog. */
@@ -50,6 +52,24 @@ export function watchSignals(options: SignalOptions): SignalWatch {
   let first: StopSignal | null = null;
   let firstAtMs = 0;
   let watchdog: Timer | null = null;
+  let stopping = false;
+  const seconds = graceMs / 1_000;
+
+  /** Asks the run for its checkpoint; it has the grace to leave with it. */
+  function stopHeld(token: CancellationToken, told: string, lateCode: ExitCode): void {
+    if (stopping) return;
+    stopping = true;
+    say(told);
+    watchdog = clock.after(
+      graceMs,
+      () => {
+        say(`not stopped after ${seconds} s: ending now`);
+        source.exit(lateCode);
+      },
+      true,
+    );
+    token.cancel();
+  }
 
   function onSignal(signal: StopSignal): void {
     if (first !== null) {
@@ -64,17 +84,11 @@ export function watchSignals(options: SignalOptions): SignalWatch {
       source.exit(exitCodeOfSignal(signal));
       return;
     }
-    const seconds = graceMs / 1_000;
-    say(`${signal}: writing a checkpoint and stopping, at most ${seconds} s; again to end at once`);
-    watchdog = clock.after(
-      graceMs,
-      () => {
-        say(`not stopped after ${seconds} s: ending now`);
-        source.exit(exitCodeOfSignal(signal));
-      },
-      true,
+    stopHeld(
+      held,
+      `${signal}: writing a checkpoint and stopping, at most ${seconds} s; again to end at once`,
+      exitCodeOfSignal(signal),
     );
-    held.cancel();
   }
 
   const onInterrupt = () => onSignal("SIGINT");
@@ -85,6 +99,11 @@ export function watchSignals(options: SignalOptions): SignalWatch {
     hold() {
       held ??= new CancellationToken();
       return held;
+    },
+    stopRun(why) {
+      if (held === null) return;
+      const told = `${why}: writing a checkpoint and stopping, at most ${seconds} s`;
+      stopHeld(held, told, EXIT.failed);
     },
     received: () => first,
     close() {

@@ -1,7 +1,12 @@
 /** Every bad command line of the corpus is refused with its code, its words, and exit code 2. */
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { type, words } from "./console.ts";
+import { z } from "zod";
+import { invariant } from "../../../src/protocols/errors.ts";
+import { protocol } from "../../../src/protocols/protocol.ts";
+import { defineActor } from "../../../src/runtime/actor.ts";
+import { actor, defineConfig, supervisor } from "../../../src/runtime/topology.ts";
+import { CONFIG, type, words } from "./console.ts";
 
 interface Refusal {
   readonly line: string;
@@ -47,5 +52,58 @@ describe("a bad command line", () => {
         allowed: "a whole number from 1 to 1000000",
       },
     });
+  });
+});
+
+describe("a flag without its value", () => {
+  test.each(["--resume", "--topology", "--runs", "--config", "--data", "--labels"])(
+    "%s does not take the next flag for it",
+    async (flag) => {
+      const outcome = await type([flag, "--json"]);
+      expect(outcome.stderr).toMatch(
+        new RegExp(`^error USAGE: ${flag}: given "--json"; allowed: `),
+      );
+      expect(outcome.stderr).toContain("needs a value before the next flag");
+      expect(outcome.code).toBe(2);
+      expect(outcome.requests).toEqual([]);
+    },
+  );
+
+  test("a column may be named like a flag", async () => {
+    const outcome = await type(["--data", "a.csv", "--target", "--json"]);
+    expect(outcome.stderr).toBe("");
+    expect(outcome.requests[0]).toMatchObject({ data: { target: "--json" } });
+  });
+});
+
+describe("a fault on an actor of the main thread", () => {
+  const root = actor(
+    defineActor(import.meta.url, protocol("weatherlight", {}), {
+      config: z.strictObject({}),
+      setup: () => ({}),
+      receive: {},
+    }),
+    { thread: "main" },
+  );
+  const spec = CONFIG.topologies["local-cpu"];
+  invariant(spec !== undefined, "the configuration has local-cpu");
+  const tree = supervisor({ children: { weatherlight: root } });
+  const config = defineConfig({ ...CONFIG, topologies: { "local-cpu": { ...spec, tree } } });
+  const loadConfig = async () => ({ config, file: "/c.js", source: "default" }) as const;
+
+  test("a kill is refused before anything starts, because it would end the whole run", async () => {
+    const outcome = await type(words("--fault kill:weatherlight@1s"), { loadConfig });
+    expect(outcome.stderr).toBe(
+      "error USAGE: --fault kill:weatherlight: weatherlight runs on the main thread, which cannot " +
+        "be killed alone; allowed: crash:weatherlight, or kill another actor\n",
+    );
+    expect(outcome.code).toBe(2);
+    expect(outcome.requests).toEqual([]);
+  });
+
+  test("a crash is allowed", async () => {
+    const outcome = await type(words("--fault crash:weatherlight@1s"), { loadConfig });
+    expect(outcome.stderr).toBe("");
+    expect(outcome.requests).toHaveLength(1);
   });
 });

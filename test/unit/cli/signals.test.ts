@@ -98,6 +98,42 @@ describe("while a run is held", () => {
     expect(listeners.size).toBe(0);
   });
 
+  test("a stop for another reason is a stop, but no signal", () => {
+    const { watch, exits, timers, said } = scene();
+    const token = watch.hold();
+    watch.stopRun("nobody reads the output");
+    expect(token.cancelled).toBe(true);
+    expect(watch.received()).toBeNull();
+    expect(said).toEqual([
+      "nobody reads the output: writing a checkpoint and stopping, at most 10 s",
+    ]);
+    timers[0]?.fire();
+    expect(exits).toEqual([EXIT.failed]);
+  });
+
+  test("a Ctrl-C that also took the reader of the output is told once and keeps its code", () => {
+    const { watch, send, exits, timers, said } = scene();
+    watch.hold();
+    send("SIGINT");
+    watch.stopRun("nobody reads the output");
+    expect(exits).toEqual([]);
+    expect(said).toHaveLength(1);
+    expect(timers).toHaveLength(1);
+    expect(watch.received()).toBe("SIGINT");
+  });
+
+  test("a signal after another stop is the first one: the next ends at once", () => {
+    const { watch, send, exits, timers } = scene();
+    watch.hold();
+    watch.stopRun("nobody reads the output");
+    send("SIGTERM");
+    expect(exits).toEqual([]);
+    expect(watch.received()).toBe("SIGTERM");
+    expect(timers).toHaveLength(1);
+    send("SIGINT");
+    expect(exits).toEqual([130]);
+  });
+
   test("asking twice gives the same token", () => {
     const { watch } = scene();
     expect(watch.hold()).toBe(watch.hold());
@@ -109,6 +145,12 @@ test("without a run the first signal ends the process", () => {
   send("SIGINT");
   expect(exits).toEqual([130]);
   expect(timers).toEqual([]);
+});
+
+test("without a run there is nothing to stop: a short command ends by itself", () => {
+  const { watch, exits, said, timers } = scene();
+  watch.stopRun("nobody reads the output");
+  expect({ exits, said, timers }).toEqual({ exits: [], said: [], timers: [] });
 });
 
 test.each([

@@ -61,7 +61,7 @@ async function prepare(
   const runsDirectory = resolve(values.runs ?? config.runDirectory);
   if (values.resume === null) {
     const topology = findTopology(config, values.topology);
-    refuseUnknownActors(values.fault, topology);
+    refuseIdleFaults(values.fault, topology);
     const chosen = { topology: topology.name, runsDirectory };
     const request = await freshRequest(values, explicit, chosen, deps.files);
     return { request, topology, loaded, settings, movedFrom: null };
@@ -69,7 +69,7 @@ async function prepare(
   const stored = await deps.storedRequest({ runsDirectory, run: values.resume });
   const before = stored.request.topology;
   const topology = findTopology(config, values.topology ?? before);
-  refuseUnknownActors(values.fault, topology);
+  refuseIdleFaults(values.fault, topology);
   const chosen = { topology: topology.name, runsDirectory };
   const wishes = { ...values, resume: values.resume };
   const request = resumeRequest(wishes, explicit, stored.request, chosen);
@@ -78,16 +78,28 @@ async function prepare(
 }
 
 /** A fault that could never strike would make the run look healthier than it is. */
-function refuseUnknownActors(faults: readonly FaultRequest[], topology: NamedTopology): void {
-  const names = listActors(topology.spec.tree).map(({ name }) => name);
+function refuseIdleFaults(faults: readonly FaultRequest[], topology: NamedTopology): void {
+  const actors = listActors(topology.spec.tree);
+  const names = actors.map(({ name }) => name);
   for (const { kind, actor } of faults) {
-    if (names.includes(actor)) continue;
-    throw new EsperError(
-      "USAGE",
-      `--fault ${kind}:${actor}: topology ${topology.name} has no such actor` +
-        `${didYouMean(actor, names) || "."} There are: ${names.join(", ")}`,
-      { actor, actors: names },
-    );
+    const found = actors.find(({ name }) => name === actor);
+    if (found === undefined) {
+      throw new EsperError(
+        "USAGE",
+        `--fault ${kind}:${actor}: topology ${topology.name} has no such actor` +
+          `${didYouMean(actor, names) || "."} There are: ${names.join(", ")}`,
+        { actor, actors: names },
+      );
+    }
+    // The process itself lives on the main thread, so nothing would be left to recover.
+    if (kind === "kill" && found.spec.thread === "main") {
+      throw new EsperError(
+        "USAGE",
+        `--fault kill:${actor}: ${actor} runs on the main thread, which cannot be killed alone; ` +
+          `allowed: crash:${actor}, or kill another actor`,
+        { actor, thread: "main" },
+      );
+    }
   }
 }
 
