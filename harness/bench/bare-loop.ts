@@ -47,10 +47,10 @@ for (let epoch = 0; epoch < Number(epochs); epoch++) {
       x.set(train.x.subarray(source * width, (source + 1) * width), row * width);
       y[row] = train.y[source] ?? 0;
     }
-    network.trainStep({ count, x, y }, 0.001);
+    await network.trainStep({ count, x, y }, 0.001);
     steps += 1;
   }
-  network.evaluate(validation);
+  await network.evaluate(validation);
   msPerStep.push((performance.now() - startedMs) / steps);
 }
 process.stdout.write(JSON.stringify(msPerStep));

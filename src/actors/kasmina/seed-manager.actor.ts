@@ -190,7 +190,7 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
       });
       const site = requestedSite(command, slot.network?.sites ?? [], ctx.guard);
       const artifact = await fetchArtifact(command, site, ctx);
-      const transitions = manager.germinate({
+      const transitions = await manager.germinate({
         seedId: command.targetSeedId,
         commandId: command.commandId,
         blueprintName: artifact.blueprintName,
@@ -203,10 +203,11 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
       return { transitions };
     },
 
-    advance(state, evidence, ctx) {
-      const transitions = attached(state).manager.advance(evidence);
+    async advance(state, evidence, ctx) {
+      const { manager } = attached(state);
+      const transitions = await manager.advance(evidence);
       publish(transitions, ctx);
-      return { transitions, busy: attached(state).manager.busy };
+      return { transitions, busy: manager.busy };
     },
 
     states(state, { step }) {
