@@ -33,6 +33,7 @@ const device = supervisor({
       thread: "device",
       config: (run) => ({
         engine: run.engine,
+        allowSoftwareGpu: run.allowSoftwareGpu,
         lrPolicy: run.settings["TOLARIA_LR_POLICY"] ?? "constant",
         lrWarmupSteps: run.settings["TOLARIA_LR_WARMUP_STEPS"],
       }),

@@ -30,7 +30,7 @@ function buildProgram(finish: (kept: boolean) => void): Command {
   program
     .command("drill")
     .description("kills actors and the process in the middle of real runs")
-    .argument("[names...]", "kill, resume, stop (default: all)")
+    .argument("[names...]", "kill, resume, stop (default: these), gpu")
     .addOption(update())
     .action(async (names: string[], options: { updateBaselines?: boolean }) =>
       finish(await runDrills(names, options.updateBaselines === true)),

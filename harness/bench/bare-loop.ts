@@ -69,8 +69,8 @@ function devicePeer(engine: Engine, inputs: number, classes: number): Peer {
     random: createRandom(1, "bare"),
   });
   return {
-    step: (batch) => void network.trainStep(batch, LEARNING_RATE),
-    validate: (samples) => void network.evaluate(samples),
+    step: (batch) => network.trainStep(batch, LEARNING_RATE),
+    validate: (samples) => network.evaluate(samples),
   };
 }
 

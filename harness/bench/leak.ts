@@ -33,7 +33,7 @@ export async function benchLeak(): Promise<{
     x: Float32Array.from({ length: 2 * BATCH }, () => random.normal()),
     y: Float32Array.from({ length: BATCH }, () => random.integer(2)),
   };
-  network.trainStep(batch, 0.01);
+  await network.trainStep(batch, 0.01);
   const before = engine.memory().tensors;
   for (let step = 0; step < STEPS; step++) {
     const seedId = `seed-${Math.floor(step / CYCLE)}`;
@@ -49,7 +49,7 @@ export async function benchLeak(): Promise<{
       network.setAlpha(seedId, 1);
       network.setPhase(seedId, "blend");
     }
-    network.trainStep(batch, 0.01);
+    await network.trainStep(batch, 0.01);
     if (step % CYCLE === CYCLE - 1) network.detach(seedId);
   }
   const after = engine.memory().tensors;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { writeBaseline } from "../lib/baseline.ts";
 import { type Finished, runProduct, startProduct } from "../lib/product.ts";
 import { printVerdicts, type Verdict } from "../lib/verdict.ts";
+import { drillGpu } from "./gpu.ts";
 
 /** Long enough for a seed to grow, short enough for a drill. */
 const RUN = ["--dataset", "spirals", "--seed", "7", "--epochs", "800"] as const;
@@ -71,8 +72,25 @@ const stop: Drill = async (runs, undisturbed) => {
 
 const DRILLS: Readonly<Record<string, Drill>> = { kill, resume, stop };
 
-/** Runs the named drills (all when none is named); false when a promise is broken. */
+/** Needs packages and a driver that not every machine has, so it runs only when it is named. */
+const GPU_DRILL = "gpu";
+
+async function runGpuDrill(update: boolean): Promise<boolean> {
+  const verdicts = await drillGpu();
+  const kept = printVerdicts("drill of a growing network on WebGPU", verdicts);
+  if (update) writeBaseline("drills/webgpu", "node dist/harness.js drill gpu", { verdicts });
+  return kept;
+}
+
+/** Runs the named drills (all but gpu when none is named); false when a promise is broken. */
 export async function runDrills(names: readonly string[], update: boolean): Promise<boolean> {
+  const others = names.filter((name) => name !== GPU_DRILL);
+  const gpuKept = names.includes(GPU_DRILL) ? await runGpuDrill(update) : true;
+  if (names.length > 0 && others.length === 0) return gpuKept;
+  return (await runFaultDrills(others, update)) && gpuKept;
+}
+
+async function runFaultDrills(names: readonly string[], update: boolean): Promise<boolean> {
   const chosen = names.length > 0 ? names : Object.keys(DRILLS);
   const runs = mkdtempSync(join(tmpdir(), "esper-drill-"));
   try {
@@ -81,7 +99,8 @@ export async function runDrills(names: readonly string[], update: boolean): Prom
     for (const name of chosen) {
       const drill = DRILLS[name];
       if (drill === undefined) {
-        throw new Error(`no drill ${name}; there are ${Object.keys(DRILLS).join(", ")}`);
+        const known = [...Object.keys(DRILLS), GPU_DRILL].join(", ");
+        throw new Error(`no drill ${name}; there are ${known}`);
       }
       verdicts.push(...(await drill(runs, undisturbed)));
     }

@@ -18,6 +18,8 @@ export interface RunEnvironment {
   readonly directory: string;
   readonly secret: string;
   readonly engine: EngineKind;
+  /** Whether the engine may be a GPU that only looks like one. */
+  readonly allowSoftwareGpu: boolean;
   readonly arm: GrowthArm;
   readonly blendMode: BlendModeName;
   /** True when a damaged log may be cut back to what is readable. */

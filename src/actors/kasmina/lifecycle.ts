@@ -24,9 +24,10 @@ export function canMove(from: SeedStageName, to: SeedStageName): boolean {
 /** @throws {COMMAND_ILLEGAL_TRANSITION} naming the stages that are allowed. */
 export function assertMove(seedId: string, from: SeedStageName, to: SeedStageName): void {
   if (canMove(from, to)) return;
+  const allowed = ALLOWED[from].join(", ") || "nothing";
   throw new EsperError(
     "COMMAND_ILLEGAL_TRANSITION",
-    `${seedId} is ${from} and cannot become ${to}; allowed: ${ALLOWED[from].join(", ") || "nothing"}`,
+    `${seedId} is ${from} and cannot become ${to}; allowed: ${allowed}`,
     { seedId, from, to, allowed: ALLOWED[from] },
   );
 }

@@ -25,8 +25,9 @@ function stillLearning(seed: Seed): boolean {
 }
 
 /**
- * The time is up, or the seed's loss is no number any more; or, after enough steps, a useful seed has learned what it can, or a useless one
- * shows no advantage. A seed with a small but certain advantage gets the whole time.
+ * The time is up, or the seed's loss is no number any more; or, after enough steps, a useful seed
+ * has learned what it can, or a useless one shows no advantage. A seed with a small but certain
+ * advantage gets the whole time.
  */
 function trainingOver(seed: Seed, steps: number, settings: GrowthSettings): boolean {
   if (steps >= settings.maxTrainingSteps) return true;

@@ -124,7 +124,8 @@ function requireSeedCommand(command: AdaptationCommand, ctx: Context): "GERMINAT
   ctx.emit("unsupported_command", "WARNING", { command_type: command.commandType });
   throw new EsperError(
     "COMMAND_INVALID",
-    `${command.commandType} ${operation ?? ""} is not supported; allowed: SEED GERMINATE, SEED CULL`,
+    `${command.commandType} ${operation ?? ""} is not supported; ` +
+      "allowed: SEED GERMINATE, SEED CULL",
     { commandType: command.commandType, operation: operation ?? "" },
   );
 }
@@ -220,10 +221,11 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
       }
     },
 
-    advance(state, evidence, ctx) {
-      const transitions = attached(state).manager.advance(evidence);
+    async advance(state, evidence, ctx) {
+      const { manager } = attached(state);
+      const transitions = await manager.advance(evidence);
       publish(transitions, ctx);
-      return { transitions, busy: attached(state).manager.busy };
+      return { transitions, busy: manager.busy };
     },
 
     states(state, { step }) {

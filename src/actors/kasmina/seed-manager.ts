@@ -1,7 +1,7 @@
 /**
  * Grows the network on the device: grafts seeds, moves them through their life behind the gates,
- * and removes every trace of a seed that fails one. Synchronous and free of actors, so that it can
- * be tested with a network alone.
+ * and removes every trace of a seed that fails one. Free of actors, so that it can be tested with a
+ * network alone; waits for nothing but the network, and takes one call at a time.
  */
 import type {
   GateResult,
@@ -75,17 +75,17 @@ export class SeedManager {
    * @throws {COMMAND_ILLEGAL_TRANSITION} for a seed id that was used before; {GRAFT_SHAPE}; and
    * {COMMAND_INVALID} when G0 fails. The network is then exactly as it was.
    */
-  germinate(order: Germination): readonly SeedTransition[] {
+  async germinate(order: Germination): Promise<readonly SeedTransition[]> {
     const existing = this.#seeds.find((seed) => seed.seedId === order.seedId);
     if (existing !== undefined) refuseAgain(existing);
     const { artifact, seedId } = order;
-    const before = this.#network.evaluate(this.#validation);
+    const before = await this.#network.evaluate(this.#validation);
     const report = this.#network.graft(seedId, artifact.siteId, artifact.module, {
       mode: order.mode,
       hostGradient: order.hostGradient,
       random: createRandom(this.#runSeed, `seed:${seedId}`),
     });
-    const functionDelta = this.#network.functionDelta(seedId, this.#validation);
+    const functionDelta = await this.#network.functionDelta(seedId, this.#validation);
     const gate = gateSanity({ parameters: report.parameters, functionDelta }, this.#settings);
     if (!gate.passed) {
       this.#network.detach(seedId);
@@ -110,12 +110,12 @@ export class SeedManager {
   }
 
   /** Takes in one step's evidence and makes every move that is due. */
-  advance(evidence: StepEvidence): readonly SeedTransition[] {
+  async advance(evidence: StepEvidence): Promise<readonly SeedTransition[]> {
     for (const seed of this.#seeds) {
       this.#record(seed, evidence);
       if (seed.stage === "BLENDING") this.#ramp(seed, evidence.step);
       const due = dueMove(seed, evidence.step, this.#settings);
-      if (due !== null) this.#make(seed, due, evidence.step);
+      if (due !== null) await this.#make(seed, due, evidence.step);
     }
     return this.#take();
   }
@@ -145,8 +145,8 @@ export class SeedManager {
     this.#network.setAlpha(seed.seedId, seed.alpha);
   }
 
-  #make(seed: Seed, due: Due, step: number): void {
-    const gate = due.gate === null ? null : this.#evaluate(seed, due);
+  async #make(seed: Seed, due: Due, step: number): Promise<void> {
+    const gate = due.gate === null ? null : await this.#evaluate(seed, due);
     if (gate !== null && !gate.passed && isAlive(seed.stage) && this.#settings.enforceGates) {
       this.#cull(seed, step, gate, gate.reason);
       return;
@@ -159,7 +159,7 @@ export class SeedManager {
     this.#move(seed, due.next, step, gate, gate?.reason ?? "time");
   }
 
-  #evaluate(seed: Seed, due: Due): GateResult {
+  async #evaluate(seed: Seed, due: Due): Promise<GateResult> {
     switch (due.gate) {
       case "G1_GRADIENT_HEALTH": {
         const shadowLoss = seed.shadowLosses.at(-1) ?? Number.NaN;
@@ -173,21 +173,21 @@ export class SeedManager {
       case "G3_INTERFACE":
         return gateInterface({
           alpha: seed.alpha,
-          validationLoss: this.#network.evaluate(this.#validation).loss,
+          validationLoss: (await this.#network.evaluate(this.#validation)).loss,
           sitePresent: this.#network.sites.some((site) => site.siteId === seed.siteId),
         });
       case "G4_SYSTEM_IMPACT":
-        return this.#impact(seed);
+        return await this.#impact(seed);
       default:
         return gateReset(this.#network.residue(seed.seedId));
     }
   }
 
-  #impact(seed: Seed): GateResult {
-    const loss = this.#network.evaluate(this.#validation).loss;
-    const lossWithout = this.#network.evaluate(this.#validation, {
+  async #impact(seed: Seed): Promise<GateResult> {
+    const { loss } = await this.#network.evaluate(this.#validation);
+    const { loss: lossWithout } = await this.#network.evaluate(this.#validation, {
       alphaOverride: new Map([[seed.seedId, 0]]),
-    }).loss;
+    });
     seed.gain = measured((seed.baselineLoss - loss) / Math.max(seed.baselineLoss, 1e-12));
     return gateSystemImpact({ baselineLoss: seed.baselineLoss, loss, lossWithout }, this.#settings);
   }

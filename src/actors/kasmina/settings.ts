@@ -1,4 +1,4 @@
-/** Kasmina's numbers: how long each stage lasts, and what a gate demands. Steps are optimizer steps. */
+/** Kasmina's numbers: how many optimizer steps each stage lasts, and what a gate demands. */
 import { z } from "zod";
 
 export const growthSettingsSchema = z.strictObject({

@@ -14,7 +14,7 @@ import {
 import { type ErrorCode, EsperError } from "../../protocols/errors.ts";
 import { type ActorContext, defineActor } from "../../runtime/actor.ts";
 import { type DeviceSlot, deviceSlot } from "../../runtime/device/device-slot.ts";
-import { openEngine } from "../../runtime/device/engine.ts";
+import { type Engine, openEngine } from "../../runtime/device/engine.ts";
 import { ENGINE_KINDS } from "../../runtime/device/engine-kind.ts";
 import { GrowableNetwork } from "../../runtime/device/network.ts";
 import { createRandom } from "../../runtime/random.ts";
@@ -25,6 +25,7 @@ import { Trainer } from "./trainer.ts";
 
 const configSchema = z.strictObject({
   engine: z.enum(ENGINE_KINDS),
+  allowSoftwareGpu: z.boolean().default(false),
   lrPolicy: z.enum(LR_POLICIES),
   lrWarmupSteps: z.int().nonnegative(),
 });
@@ -32,6 +33,7 @@ type Config = z.infer<typeof configSchema>;
 type Context = ActorContext<Config, typeof TolariaProtocol.messages>;
 
 interface State {
+  readonly engine: Engine;
   readonly slot: DeviceSlot;
   trainer: Trainer | null;
   incarnation: number;
@@ -131,11 +133,19 @@ export const tolaria = defineActor(import.meta.url, TolariaProtocol, {
   mailbox: { capacity: 64 },
 
   async setup(ctx): Promise<State> {
-    const engine = await openEngine(ctx.config.engine);
+    const { engine: kind, allowSoftwareGpu } = ctx.config;
+    const engine = await openEngine(kind, { allowSoftwareGpu });
     const slot = ctx.resource(deviceSlot, () => ({ engine, network: null, validation: null }));
+    slot.engine = engine;
     ctx.log.info({ engine: engine.kind }, engine.description);
     ctx.ref(WeatherlightProtocol).cast("ready", { actor: ctx.name, starts: ctx.starts });
-    return { slot, trainer: null, incarnation: 0, halting: false };
+    return { engine, slot, trainer: null, incarnation: 0, halting: false };
+  },
+
+  stop({ engine, slot }) {
+    slot.network?.dispose();
+    slot.network = null;
+    engine.dispose();
   },
 
   receive: {

@@ -1,4 +1,4 @@
-/** What the training loop needs from the rest of the system, so that it can be tested without it. */
+/** What the training loop needs from the rest of the system; with it, it is tested alone. */
 
 import type { MetricRow } from "../../protocols/actors/durable.ts";
 import type {

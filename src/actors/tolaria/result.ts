@@ -16,11 +16,11 @@ export interface ResultInput {
   readonly tensorsAtStart: number;
 }
 
-export function describeResult(input: ResultInput): RunResult {
+export async function describeResult(input: ResultInput): Promise<RunResult> {
   const { network, order, progress } = input;
   const { dataset } = order;
-  const train = network.evaluate(dataset.train);
-  const validation = network.evaluate(dataset.validation);
+  const train = await network.evaluate(dataset.train);
+  const validation = await network.evaluate(dataset.validation);
   const last: EpochPoint = {
     epoch: input.epoch,
     step: progress.step,
@@ -29,6 +29,8 @@ export function describeResult(input: ResultInput): RunResult {
     trainingScore: train.score,
     validationScore: validation.score,
   };
+  const test = dataset.test === null ? null : await network.evaluate(dataset.test);
+  const { arrays } = await network.snapshot();
   const count = network.parameterCount();
   return {
     outcome: input.reason,
@@ -36,12 +38,12 @@ export function describeResult(input: ResultInput): RunResult {
     epoch: input.epoch,
     last,
     beforeGrowth: progress.beforeGrowth ?? last,
-    testScore: dataset.test === null ? null : network.evaluate(dataset.test).score,
+    testScore: test?.score ?? null,
     seeds: input.seeds,
     hostParameters: count.host,
     totalParameters: count.total,
     tensorsAtStart: input.tensorsAtStart,
     tensorsAtEnd: network.tensors(),
-    digest: stateDigest(network.snapshot().arrays),
+    digest: stateDigest(arrays),
   };
 }

@@ -98,7 +98,7 @@ export class Trainer {
     if (await this.#boundary()) return "stopped";
     const batch = this.#cursor.next();
     const learningRate = this.#learningRate();
-    const result = this.#network.trainStep(batch, learningRate);
+    const result = await this.#network.trainStep(batch, learningRate);
     this.#requireFinite(result);
     recordStep(this.#progress, { ...result, samples: batch.count });
     await this.#advanceSeeds(result);
@@ -112,8 +112,8 @@ export class Trainer {
   /** Final measurements, the final checkpoint, and the result. */
   async finish(reason: StopReason): Promise<void> {
     const { seeds, snapshot } = await this.#ports.seeds(this.currentStep);
-    const bytes = this.#encode(snapshot);
-    const result = describeResult({
+    const bytes = await this.#encode(snapshot);
+    const result = await describeResult({
       reason,
       order: this.#order,
       network: this.#network,
@@ -162,7 +162,7 @@ export class Trainer {
     this.#seeds = seeds;
     if (step - this.#lastCheckpointStep >= this.#order.options.checkpointEverySteps) {
       this.#lastCheckpointStep = step;
-      await this.#ports.checkpoint(step, this.#encode(snapshot), false);
+      await this.#ports.checkpoint(step, await this.#encode(snapshot), false);
     }
     if (this.#order.options.growth) this.#ask(step, seeds);
     return false;
@@ -250,7 +250,7 @@ export class Trainer {
 
   async #finishEpoch(): Promise<StopReason | null> {
     const { dataset } = this.#order;
-    const validation = this.#network.evaluate(dataset.validation);
+    const validation = await this.#network.evaluate(dataset.validation);
     if (!Number.isFinite(validation.loss)) {
       const { epoch } = this.#cursor;
       const text = `the validation loss after epoch ${epoch} is ${validation.loss}`;
@@ -294,12 +294,13 @@ export class Trainer {
     return this.#settled && trainingLoss < CONVERGED_LOSS && trainingScore >= CONVERGED_SCORE;
   }
 
-  #encode(snapshot: TrainingCheckpoint["kasmina"]): Uint8Array {
+  async #encode(snapshot: TrainingCheckpoint["kasmina"]): Promise<Uint8Array> {
+    const network = await this.#network.snapshot();
     return encodeTraining(this.#order, {
       progress: this.#progress,
       cursor: this.#cursor.state(),
       kasmina: snapshot,
-      network: this.#network.snapshot(),
+      network,
     });
   }
 }

@@ -45,6 +45,8 @@ export interface TrainContext {
   readonly settings: Settings;
   /** Also write the lowest log level. */
   readonly verbose: boolean;
+  /** Accept a GPU that is only software. Asked for anew by every command, never stored. */
+  readonly allowSoftwareGpu: boolean;
 }
 
 /** Rows of the user's data and the files they come from. */

@@ -52,6 +52,7 @@ export interface TrainValues extends GlobalValues {
   readonly fault: readonly FaultRequest[];
   readonly resume: string | null;
   readonly salvage: boolean;
+  readonly allowSoftwareGpu: boolean;
   readonly dryRun: boolean;
 }
 
@@ -220,6 +221,12 @@ function runOptions(): Option[] {
       parseName("--resume"),
     ),
     option("--salvage", "with --resume: keep the readable part of a damaged log", false, "off"),
+    option(
+      "--allow-software-gpu",
+      "accept a WebGPU adapter that computes on the CPU, for tests",
+      false,
+      "off",
+    ),
     option("--dry-run", "show actors, threads and limits; start nothing", false, "off"),
   ];
 }

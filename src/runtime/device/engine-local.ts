@@ -69,7 +69,6 @@ export async function startWasm(): Promise<StartedBackend> {
     backendName: "wasm",
     description: `TensorFlow.js ${tf.version_core}, WebAssembly${simd ? " SIMD" : ""}, one thread`,
     hostMemory: wasmMemory(tf),
-    synchronousReads: true,
   };
 }
 
@@ -83,6 +82,5 @@ export async function startCpu(): Promise<StartedBackend> {
     backendName: "cpu",
     description: `TensorFlow.js ${tf.version_core}, plain JavaScript`,
     hostMemory: cpuMemory(tf),
-    synchronousReads: true,
   };
 }

@@ -46,12 +46,19 @@ export interface Engine {
   readonly tf: Tf;
   /** One line for people: which engine this is and what it runs on. */
   readonly description: string;
-  /** Null when values live on another device. */
+  /** Null when values live on another device, from which they can only be awaited. */
   readonly hostMemory: HostMemory | null;
-  /** False when values can only be fetched asynchronously; training needs synchronous reads. */
-  readonly synchronousReads: boolean;
   memory(): EngineMemory;
-  /** Gives the thread's claim on this engine back. Idempotent; disposes no tensor. */
+  /**
+   * Must be asked whenever values came from a device: it computes after the call that ordered it,
+   * and reports late.
+   * @throws {ENGINE_UNSUPPORTED} once the device has refused anything or was lost.
+   */
+  checkDevice(): void;
+  /**
+   * Gives the thread's claim on this engine back; the last one closes a device that would keep the
+   * process alive, and its tensors with it. Idempotent.
+   */
   dispose(): void;
 }
 
@@ -62,14 +69,33 @@ export interface StartedBackend {
   readonly backendName: string;
   readonly description: string;
   readonly hostMemory: HostMemory | null;
-  readonly synchronousReads: boolean;
+  /** What the device refused, or how it was lost, in its words; null as long as all is well. */
+  readonly deviceFault?: () => string | null;
+  /** Closes the device, where there is one that must be closed; the backend is then gone. */
+  readonly close?: () => void;
 }
 
-/** A copy of the tensor's values. */
-export function readValues(engine: Engine, tensor: Tensor): Float32Array {
+/**
+ * A copy of the tensor's values as they are now: what happens to the tensor afterwards does not
+ * show. Where values are in this process's memory the copy is made before this returns.
+ */
+export async function readValues(engine: Engine, tensor: Tensor): Promise<Float32Array> {
   const { hostMemory } = engine;
   if (hostMemory !== null) return hostMemory.view(tensor).slice();
-  return Float32Array.from(tensor.dataSync());
+  const values = Float32Array.from(await tensor.data());
+  engine.checkDevice();
+  return values;
+}
+
+/** Runs `work` and frees every tensor it made and did not keep, whatever it returns. */
+export function scoped<T>(tf: Tf, work: () => T): T {
+  const engine = tf.engine();
+  engine.startScope();
+  try {
+    return work();
+  } finally {
+    engine.endScope();
+  }
 }
 
 /** How many numbers a tensor of this shape holds. */

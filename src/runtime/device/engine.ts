@@ -65,8 +65,22 @@ function claim(kind: EngineKind): void {
   thread.holders += 1;
 }
 
-function release(): void {
+/** The last holder closes what must be closed; a wasm heap is kept for the next one. */
+function release(kind: EngineKind, backend?: StartedBackend): void {
   thread.holders -= 1;
+  if (thread.holders > 0 || backend?.close === undefined) return;
+  started.delete(kind);
+  backend.close();
+}
+
+function checkDevice(kind: EngineKind, backend: StartedBackend): void {
+  const fault = backend.deviceFault?.() ?? null;
+  if (fault === null) return;
+  throw new EsperError(
+    "ENGINE_UNSUPPORTED",
+    `the device of the tensor engine ${kind} failed: ${fault}; continue with --topology local-cpu`,
+    { engine: kind, fault },
+  );
 }
 
 /**
@@ -79,25 +93,25 @@ export async function openEngine(kind: EngineKind, options: EngineOptions = {}):
   let open = true;
   try {
     const backend = await startOnce(kind, options);
-    const { tf, description, hostMemory, synchronousReads, backendName } = backend;
+    const { tf, description, hostMemory, backendName } = backend;
     if (tf.getBackend() !== backendName) await selectBackend(tf, backendName);
     return {
       kind,
       tf,
       description,
       hostMemory,
-      synchronousReads,
       memory() {
         const { numTensors, numBytes } = tf.memory();
         return { tensors: numTensors, bytes: numBytes };
       },
+      checkDevice: () => checkDevice(kind, backend),
       dispose() {
-        if (open) release();
+        if (open) release(kind, backend);
         open = false;
       },
     };
   } catch (error) {
-    release();
+    release(kind);
     throw error;
   }
 }

@@ -1,10 +1,11 @@
 /** What the network says, without changing it: outputs, loss and score over many samples. */
 import type { Samples } from "../../protocols/dataset.ts";
 import { invariant } from "../../protocols/errors.ts";
-import { readValues, sizeOf, type Tensor } from "./engine-types.ts";
+import { readValues, scoped, sizeOf } from "./engine-types.ts";
 import type { AlphaOf } from "./grown-network.ts";
 import { checkTargets, lossOf } from "./loss.ts";
-import { inputTensor, type TrainingSubject } from "./training-step.ts";
+import { inputTensor } from "./passes.ts";
+import type { TrainingSubject } from "./training-step.ts";
 
 /** How good the network is over a set of samples. */
 export interface Evaluation {
@@ -18,13 +19,13 @@ export interface Evaluation {
 export const EVALUATION_BATCH = 256;
 
 /** The raw outputs for `count` samples, [count, outputUnits], computed in batches. */
-export function outputsOf(
+export async function outputsOf(
   subject: TrainingSubject,
   x: Float32Array,
   count: number,
   alphaOf: AlphaOf,
   batchSize: number,
-): Float32Array {
+): Promise<Float32Array> {
   const { engine, network, inputShape, outputUnits } = subject;
   const width = sizeOf(inputShape);
   invariant(x.length === count * width, "the samples have the network's input shape");
@@ -32,11 +33,17 @@ export function outputsOf(
   for (let start = 0; start < count; start += batchSize) {
     const rows = Math.min(batchSize, count - start);
     const slice = x.subarray(start * width, (start + rows) * width);
-    engine.tf.tidy(() => {
+    const out = scoped(engine.tf, () => {
       const input = inputTensor(subject, { count: rows, x: slice, y: slice });
-      const out: Tensor = network.forward(input, alphaOf);
-      outputs.set(readValues(engine, out), start * outputUnits);
+      return engine.tf.keep(network.forward(input, alphaOf));
     });
+    try {
+      const { hostMemory } = engine;
+      const values = hostMemory?.view(out) ?? (await readValues(engine, out));
+      outputs.set(values, start * outputUnits);
+    } finally {
+      out.dispose();
+    }
   }
   return outputs;
 }
@@ -56,15 +63,15 @@ function totalSquares(targets: Float32Array, units: number): number {
 }
 
 /** @throws {DATA_INVALID} for a target that is no class. */
-export function evaluate(
+export async function evaluate(
   subject: TrainingSubject,
   samples: Samples,
   alphaOf: AlphaOf,
   batchSize: number,
-): Evaluation {
+): Promise<Evaluation> {
   const { task, outputUnits } = subject;
   checkTargets(task, samples.y, outputUnits);
-  const outputs = outputsOf(subject, samples.x, samples.count, alphaOf, batchSize);
+  const outputs = await outputsOf(subject, samples.x, samples.count, alphaOf, batchSize);
   const { loss, scoreSum } = lossOf(task, outputs, samples.y, outputUnits);
   if (task === "classification") return { loss, score: scoreSum / samples.count };
   const total = totalSquares(samples.y, outputUnits);

@@ -4,6 +4,7 @@
  * what was looked for, what was found, and what to do.
  */
 import { EsperError } from "../../protocols/errors.ts";
+import { type Files, isMissing } from "../durable/files.ts";
 import {
   type AdapterInfo,
   describeAdapter,
@@ -23,13 +24,19 @@ export interface GpuLoaders {
 
 /** What the probe may accept, and how it looks. */
 export interface GpuProbeOptions {
+  /** Where devices and drivers leave their traces. */
+  readonly files: Pick<Files, "stat">;
   readonly allowSoftwareGpu?: boolean;
   readonly loaders?: GpuLoaders;
 }
 
 /** What a user without a GPU can do instead. */
 export const GPU_FALLBACK = "--topology local-cpu";
-const INSTALL = "npm install @tensorflow/tfjs-backend-webgpu@4.22.0 webgpu@0.6.2";
+/** Without `--save-dev` npm takes an optional peer for granted and installs nothing. */
+const INSTALL =
+  "npm install --no-save --save-dev @tensorflow/tfjs-backend-webgpu@4.22.0 webgpu@0.6.2";
+/** What an NVIDIA device and its driver leave on Linux. */
+const NVIDIA_TRACES = ["/dev/nvidia0", "/proc/driver/nvidia/version"];
 const LOOKED_FOR = [
   `${NODE_GPU_PACKAGE} with a CUDA device`,
   `${WEBGPU_PACKAGE} with a hardware adapter`,
@@ -66,19 +73,40 @@ async function probeWebGpu(loaders: GpuLoaders, allowSoftware: boolean): Promise
   }
 }
 
+async function exists(files: GpuProbeOptions["files"], path: string): Promise<boolean> {
+  try {
+    await files.stat(path);
+    return true;
+  } catch (error) {
+    if (isMissing(error)) return false;
+    throw error;
+  }
+}
+
+/** Tells a machine without a GPU from one whose GPU cannot be reached. */
+async function nvidiaEvidence(files: GpuProbeOptions["files"]): Promise<string> {
+  const seen: string[] = [];
+  for (const path of NVIDIA_TRACES) if (await exists(files, path)) seen.push(path);
+  if (seen.length === 0) return `NVIDIA: no device (neither ${NVIDIA_TRACES.join(" nor ")})`;
+  return (
+    `NVIDIA: a device is there (${seen.join(", ")}); without an adapter the Vulkan loader ` +
+    "libvulkan.so.1 is missing, or VK_DRIVER_FILES must name the driver's ICD file"
+  );
+}
+
 /**
  * The GPU engine to open.
  * @throws {DEPENDENCY_MISSING} when there is none.
  */
 export async function resolveGpuEngine(
-  options: GpuProbeOptions = {},
+  options: GpuProbeOptions,
 ): Promise<"tfjs-node-gpu" | "webgpu"> {
   const loaders = options.loaders ?? systemLoaders;
   const native = await probeNodeGpu(loaders);
   if (native === null) return "tfjs-node-gpu";
   const webgpu = await probeWebGpu(loaders, options.allowSoftwareGpu ?? false);
   if (webgpu === null) return "webgpu";
-  const found = [native, webgpu];
+  const found = [native, webgpu, await nvidiaEvidence(options.files)];
   throw new EsperError(
     "DEPENDENCY_MISSING",
     `no GPU can be used. Looked for: ${LOOKED_FOR.join("; ")}. Found: ${found.join("; ")}. ` +

@@ -1,6 +1,6 @@
 /** An optimizer's memory of one parameter, in the form that suits the engine. */
 import { invariant } from "../../protocols/errors.ts";
-import type { Engine, HostMemory, Tensor, Tf } from "./engine-types.ts";
+import { type Engine, type HostMemory, readValues, type Tensor } from "./engine-types.ts";
 import type { Parameter } from "./parameters.ts";
 import type { UpdateContext, UpdateRule } from "./update-rules.ts";
 
@@ -8,8 +8,8 @@ import type { UpdateContext, UpdateRule } from "./update-rules.ts";
 export interface Moments {
   /** Updates the parameter and this memory by one gradient. */
   apply(parameter: Parameter, gradient: Tensor, context: UpdateContext): void;
-  /** Copies, in the order of the rule's moment names. */
-  read(): readonly Float32Array[];
+  /** Copies of what is remembered now, in the order of the rule's moment names. */
+  read(): Promise<readonly Float32Array[]>;
   write(values: readonly Float32Array[]): void;
   dispose(): void;
 }
@@ -34,7 +34,7 @@ class FusedMoments implements Moments {
     memory.written(variable);
   }
 
-  read(): readonly Float32Array[] {
+  async read(): Promise<readonly Float32Array[]> {
     return this.#moments.map((moment) => moment.slice());
   }
 
@@ -51,18 +51,19 @@ class FusedMoments implements Moments {
 
 /** Moments as tensors, for engines whose memory is not ours. */
 class TensorMoments implements Moments {
-  readonly #tf: Tf;
+  readonly #engine: Engine;
   readonly #rule: UpdateRule;
   #moments: readonly Tensor[];
 
-  constructor(tf: Tf, rule: UpdateRule, shape: readonly number[]) {
-    this.#tf = tf;
+  constructor(engine: Engine, rule: UpdateRule, shape: readonly number[]) {
+    const { tf } = engine;
+    this.#engine = engine;
     this.#rule = rule;
     this.#moments = rule.moments.map(() => tf.keep(tf.zeros([...shape])));
   }
 
   apply({ variable }: Parameter, gradient: Tensor, context: UpdateContext): void {
-    const tf = this.#tf;
+    const { tf } = this.#engine;
     tf.tidy(() => {
       const next = this.#rule.tensors(tf, variable, gradient, this.#moments, context);
       variable.assign(next.value);
@@ -70,12 +71,12 @@ class TensorMoments implements Moments {
     });
   }
 
-  read(): readonly Float32Array[] {
-    return this.#moments.map((moment) => Float32Array.from(moment.dataSync()));
+  read(): Promise<readonly Float32Array[]> {
+    return Promise.all(this.#moments.map((moment) => readValues(this.#engine, moment)));
   }
 
   write(values: readonly Float32Array[]): void {
-    const tf = this.#tf;
+    const { tf } = this.#engine;
     this.#replace(
       this.#moments.map((moment, index) => {
         const given = values[index];
@@ -103,7 +104,7 @@ export function createMoments(
   parameter: Parameter,
   fused: boolean,
 ): Moments {
-  const { hostMemory, tf } = engine;
+  const { hostMemory } = engine;
   if (fused && hostMemory !== null) return new FusedMoments(hostMemory, rule, parameter.size);
-  return new TensorMoments(tf, rule, parameter.shape);
+  return new TensorMoments(engine, rule, parameter.shape);
 }

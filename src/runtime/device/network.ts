@@ -1,6 +1,7 @@
 /**
  * A network that grows while it trains: a host with sites, and seeds grafted at them. Owns all its
  * tensors and frees them; removing a seed leaves the network exactly as if it had never been.
+ * Whatever reads values from the engine gives a promise; one such call at a time per network.
  */
 import type { Samples, Task } from "../../protocols/dataset.ts";
 import { EsperError } from "../../protocols/errors.ts";
@@ -71,18 +72,9 @@ export class GrowableNetwork {
 
   /**
    * A fresh network on this engine.
-   * @throws {GRAFT_SHAPE} @throws {CONFIG_INVALID} when the host's layers or sites do not fit
-   * @throws {ENGINE_UNSUPPORTED} on an engine whose results cannot be read synchronously
+   * @throws {GRAFT_SHAPE} @throws {CONFIG_INVALID} when the host's layers or sites do not fit.
    */
   static create(engine: Engine, options: NetworkOptions): GrowableNetwork {
-    if (!engine.synchronousReads) {
-      throw new EsperError(
-        "ENGINE_UNSUPPORTED",
-        `the tensor engine ${engine.kind} gives results only asynchronously, and a training step ` +
-          "needs its loss at once; use --topology local-cpu",
-        { engine: engine.kind },
-      );
-    }
     return new GrowableNetwork(engine, options);
   }
 
@@ -191,41 +183,41 @@ export class GrowableNetwork {
   }
 
   /** One optimizer step on one batch; see `training-step.ts`. @throws {DATA_INVALID} */
-  trainStep(batch: Batch, learningRate: number): StepResult {
+  trainStep(batch: Batch, learningRate: number): Promise<StepResult> {
     return trainStep(this.#subject, batch, learningRate);
   }
 
   /** Loss and score over all samples. @throws {DATA_INVALID} for a target that is no class. */
-  evaluate(samples: Samples, options: EvaluateOptions = {}): Evaluation {
+  evaluate(samples: Samples, options: EvaluateOptions = {}): Promise<Evaluation> {
     const alphaOf = overriding(options.alphaOverride);
     return evaluate(this.#subject, samples, alphaOf, options.batchSize ?? EVALUATION_BATCH);
   }
 
   /** Probabilities, or values, [count, outputUnits] row-major. */
-  predict(x: Float32Array, count: number): Float32Array {
+  async predict(x: Float32Array, count: number): Promise<Float32Array> {
     const { task, outputUnits } = this.#shape;
-    const outputs = outputsOf(this.#subject, x, count, overriding(), EVALUATION_BATCH);
+    const outputs = await outputsOf(this.#subject, x, count, overriding(), EVALUATION_BATCH);
     return task === "classification" ? softmaxRows(outputs, outputUnits) : outputs;
   }
 
   /** Largest change of any output that the seed's presence at alpha 0 makes; 0 when unfelt. */
-  functionDelta(seedId: string, samples: Samples): number {
+  async functionDelta(seedId: string, samples: Samples): Promise<number> {
     const { network } = this.#subject;
     const graft = this.#graft(seedId);
-    const present = this.#outputs(samples, overriding(new Map([[seedId, 0]])));
+    const present = await this.#outputs(samples, overriding(new Map([[seedId, 0]])));
     const withoutIt = { ...this.#subject, network: network.without(graft) };
-    const absent = this.#outputs(samples, overriding(), withoutIt);
+    const absent = await this.#outputs(samples, overriding(), withoutIt);
     return present.reduce(
       (most, value, index) => Math.max(most, Math.abs(value - (absent[index] ?? Number.NaN))),
       0,
     );
   }
 
-  /** The whole network as plain data. */
-  snapshot(): NetworkSnapshot {
-    const { arrays, steps } = captureState(this.#subject);
+  /** The whole network as plain data, as it is now. */
+  async snapshot(): Promise<NetworkSnapshot> {
     const { inputShape, ...shape } = structuredClone(this.#shape);
     const grafts = structuredClone(this.grafts);
+    const { arrays, steps } = await captureState(this.#subject);
     const structure = { format: 1, ...shape, inputShape: [...inputShape], grafts, steps };
     return { structure: parseStructure(structure), arrays };
   }
@@ -236,7 +228,7 @@ export class GrowableNetwork {
     this.#subject.store.dispose();
   }
 
-  #outputs(samples: Samples, alphaOf: AlphaOf, subject = this.#subject): Float32Array {
+  #outputs(samples: Samples, alphaOf: AlphaOf, subject = this.#subject): Promise<Float32Array> {
     return outputsOf(subject, samples.x, samples.count, alphaOf, EVALUATION_BATCH);
   }
 

@@ -3,7 +3,7 @@
  * state and removing a seed removes it; every parameter counts its own steps, so that a new one
  * gets the bias correction of a beginner.
  */
-import type { Engine, Tensor } from "./engine-types.ts";
+import type { Engine, HostMemory, Tensor, Tf } from "./engine-types.ts";
 import { createMoments, type Moments } from "./moments.ts";
 import type { Parameter } from "./parameters.ts";
 import { type OptimizerKind, UPDATE_RULES, type UpdateRule } from "./update-rules.ts";
@@ -30,16 +30,14 @@ export interface OwnerSnapshot {
   readonly arrays: Readonly<Record<string, Float32Array>>;
 }
 
-/** Euclidean norm over all gradients together; missing gradients count as zero. */
-export function globalNorm(engine: Engine, gradients: readonly (Tensor | undefined)[]): number {
-  const { hostMemory, tf } = engine;
+/** A gradient for each of some parameters; missing ones count as zero. */
+export type Gradients = readonly (Tensor | undefined)[];
+
+/** Euclidean norm over all gradients together, in double precision. */
+export function globalNorm(hostMemory: HostMemory, gradients: Gradients): number {
   let sum = 0;
   for (const gradient of gradients) {
     if (gradient === undefined) continue;
-    if (hostMemory === null) {
-      sum += tf.tidy(() => tf.sum(tf.square(gradient)).dataSync()[0] ?? Number.NaN);
-      continue;
-    }
     const values = hostMemory.view(gradient);
     for (let index = 0; index < values.length; index++) {
       const value = values[index] as number;
@@ -47,6 +45,18 @@ export function globalNorm(engine: Engine, gradients: readonly (Tensor | undefin
     }
   }
   return Math.sqrt(sum);
+}
+
+/**
+ * Square of that norm as a scalar on the device, in its precision. Stacked, because the sum of many
+ * tensors in one operation needs more bindings than a WebGPU device must have.
+ */
+export function squaredNorm(tf: Tf, gradients: Gradients): Tensor {
+  const sums: Tensor[] = [];
+  for (const gradient of gradients) {
+    if (gradient !== undefined) sums.push(tf.sum(tf.square(gradient)));
+  }
+  return sums.length === 0 ? tf.scalar(0) : tf.sum(tf.stack(sums));
 }
 
 /** The optimizer of one network. */
@@ -77,7 +87,7 @@ export class Optimizer {
    */
   update(
     parameters: readonly Parameter[],
-    gradients: readonly (Tensor | undefined)[],
+    gradients: Gradients,
     learningRate: number,
     gradientScale = 1,
   ): void {
@@ -103,17 +113,15 @@ export class Optimizer {
     return this.#owners.get(owner)?.size ?? 0;
   }
 
-  /** Everything remembered about an owner. */
-  snapshot(owner: string): OwnerSnapshot {
-    const steps: Record<string, number> = {};
-    const arrays: Record<string, Float32Array> = {};
-    for (const [name, slot] of this.#owners.get(owner) ?? []) {
-      steps[name] = slot.steps;
-      slot.moments.read().forEach((values, index) => {
-        arrays[`${name}/${this.#rule.moments[index]}`] = values;
-      });
-    }
-    return { steps, arrays };
+  /** Everything remembered about an owner now. */
+  async snapshot(owner: string): Promise<OwnerSnapshot> {
+    const slots = [...(this.#owners.get(owner) ?? [])];
+    const steps = Object.fromEntries(slots.map(([name, slot]) => [name, slot.steps]));
+    const reads = slots.map(async ([name, { moments }]) => {
+      const values = await moments.read();
+      return values.map((array, index) => [`${name}/${this.#rule.moments[index]}`, array] as const);
+    });
+    return { steps, arrays: Object.fromEntries((await Promise.all(reads)).flat()) };
   }
 
   /** Takes over the state of these parameters; one without steps has none. */

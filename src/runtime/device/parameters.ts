@@ -55,8 +55,8 @@ export class ParameterStore {
     return [...(this.#owners.get(owner)?.values() ?? [])];
   }
 
-  /** A copy of the values. */
-  read(parameter: Parameter): Float32Array {
+  /** A copy of the values as they are now. */
+  read(parameter: Parameter): Promise<Float32Array> {
     return readValues(this.#engine, parameter.variable);
   }
 

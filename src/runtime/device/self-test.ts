@@ -2,7 +2,7 @@
  * A probe that every engine passes before it trains anything: the operations known to be wrong or
  * missing in some backends, compared with numbers worked out by hand.
  */
-import { EsperError } from "../../protocols/errors.ts";
+import { dehydrate, EsperError } from "../../protocols/errors.ts";
 import type { StartedBackend, Tensor, Tf } from "./engine-types.ts";
 
 interface Probe {
@@ -62,10 +62,12 @@ export async function selfTest(started: StartedBackend): Promise<void> {
       const out = tf.tidy(() => run(tf));
       given = await out.data();
       out.dispose();
+      const fault = started.deviceFault?.() ?? null;
+      if (fault !== null) throw new Error(fault);
     } catch (error) {
       throw new EsperError(
         "ENGINE_UNSUPPORTED",
-        `the tensor engine ${backendName} has no ${name}`,
+        `the tensor engine ${backendName} has no ${name}: ${dehydrate(error).message}`,
         { engine: backendName, probe: name },
         error,
       );

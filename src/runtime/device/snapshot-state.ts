@@ -7,18 +7,30 @@ interface NetworkState {
   readonly steps: NetworkSnapshot["structure"]["steps"];
 }
 
-/** Copies of all weights and of everything the optimizer remembers. */
-export function captureState({ store, optimizer }: TrainingSubject): NetworkState {
+async function captureOwner({ store, optimizer }: TrainingSubject, owner: string) {
+  const parameters = store.owned(owner);
+  // All reads are asked for before the first is awaited: they show one and the same moment.
+  const [weights, remembered] = await Promise.all([
+    Promise.all(parameters.map((parameter) => store.read(parameter))),
+    optimizer.snapshot(owner),
+  ]);
+  const arrays: Record<string, Float32Array> = {};
+  parameters.forEach(({ name }, index) => {
+    arrays[arrayKey("weights", owner, name)] = weights[index] ?? new Float32Array(0);
+  });
+  for (const [name, values] of Object.entries(remembered.arrays)) {
+    arrays[arrayKey("optimizer", owner, name)] = values;
+  }
+  return { owner, arrays, steps: remembered.steps };
+}
+
+/** Copies of all weights and of everything the optimizer remembers now. */
+export async function captureState(subject: TrainingSubject): Promise<NetworkState> {
+  const owners = subject.store.owners().map((owner) => captureOwner(subject, owner));
   const state: NetworkState = { arrays: {}, steps: {} };
-  for (const owner of store.owners()) {
-    for (const parameter of store.owned(owner)) {
-      state.arrays[arrayKey("weights", owner, parameter.name)] = store.read(parameter);
-    }
-    const remembered = optimizer.snapshot(owner);
-    state.steps[owner] = { ...remembered.steps };
-    for (const [name, values] of Object.entries(remembered.arrays)) {
-      state.arrays[arrayKey("optimizer", owner, name)] = values;
-    }
+  for (const { owner, arrays, steps } of await Promise.all(owners)) {
+    Object.assign(state.arrays, arrays);
+    state.steps[owner] = { ...steps };
   }
   return state;
 }

@@ -1,17 +1,15 @@
 /**
- * One optimizer step. The main pass trains the host and the blending grafts; then every shadow
- * graft trains alone, from the host's activation at its site, with everything else frozen. The
- * main pass computes the same bits whether or not a shadow graft is there.
+ * One optimizer step: all passes see the same weights, then the weights change. On an engine whose
+ * memory is ours nothing is waited for; on a device the numbers of the step are read together, once.
  */
 import type { Task } from "../../protocols/dataset.ts";
 import { invariant } from "../../protocols/errors.ts";
-import type { Engine, Shape, Tensor } from "./engine-types.ts";
-import { readValues, sizeOf } from "./engine-types.ts";
-import type { Graft } from "./graft.ts";
+import { type Engine, type Shape, scoped, type Tensor } from "./engine-types.ts";
 import type { GrownNetwork } from "./grown-network.ts";
-import { checkTargets, type LossReport, lossOf } from "./loss.ts";
-import { globalNorm, type Optimizer } from "./optimizer.ts";
-import { HOST_OWNER, type Parameter, type ParameterStore } from "./parameters.ts";
+import { checkTargets } from "./loss.ts";
+import type { Optimizer } from "./optimizer.ts";
+import type { ParameterStore } from "./parameters.ts";
+import { type Figures, onDevice, onHost, type Pass, readFigures, runPasses } from "./passes.ts";
 
 /** `x` is [count, ...inputShape]; `y` holds class indices, or [count, outputUnits] values. */
 export interface Batch {
@@ -53,129 +51,98 @@ export interface TrainingSubject {
   readonly task: Task;
 }
 
-interface Pass {
-  readonly report: LossReport;
-  readonly gradients: readonly (Tensor | undefined)[];
-  readonly norm: number;
-}
-
-const activeAlpha = (graft: Graft): number => graft.activeAlpha;
-
-/** Uploads the inputs of a batch. */
-export function inputTensor(subject: TrainingSubject, batch: Batch): Tensor {
-  const { engine, inputShape } = subject;
-  invariant(batch.x.length === batch.count * sizeOf(inputShape), "the batch has its input shape");
-  return engine.tf.tensor(batch.x, [batch.count, ...inputShape]);
-}
-
-/**
- * Loss and gradients of `outputs` by the parameters. The loss is one operation with a gradient of
- * its own, computed on plain arrays: the outputs are read anyway, for loss and score.
- */
-function differentiate(
-  subject: TrainingSubject,
-  parameters: readonly Parameter[],
-  targets: Float32Array,
-  outputs: () => Tensor,
-): Pass {
-  const { engine, task, outputUnits } = subject;
-  const { tf } = engine;
-  let report: LossReport | null = null;
-  const loss = tf.customGrad((...given) => {
-    const out = given[0] as Tensor;
-    const values = engine.hostMemory?.view(out) ?? readValues(engine, out);
-    const computed = lossOf(task, values, targets, outputUnits);
-    report = computed;
-    return {
-      value: tf.scalar(computed.loss),
-      gradFunc: () => tf.tensor(computed.gradient, out.shape),
-    };
-  });
-  const variables = parameters.map(({ variable }) => variable);
-  const { grads } = tf.variableGrads(() => loss(outputs()), variables);
-  invariant(report !== null, "the loss was computed");
-  const gradients = variables.map(({ name }) => grads[name]);
-  return { report, gradients, norm: globalNorm(engine, gradients) };
-}
-
 /** Applies a pass unless it is not finite: broken numbers never reach the weights. */
 function applyPass(
-  subject: TrainingSubject,
-  parameters: readonly Parameter[],
-  pass: Pass,
+  { optimizer }: TrainingSubject,
+  { parameters, gradients, measured }: Pass<Figures>,
   learningRate: number,
 ): void {
-  const { optimizer } = subject;
-  if (!Number.isFinite(pass.report.loss) || !Number.isFinite(pass.norm)) return;
-  optimizer.update(parameters, pass.gradients, learningRate, optimizer.clipScale(pass.norm));
+  if (!Number.isFinite(measured.loss) || !Number.isFinite(measured.norm)) return;
+  optimizer.update(parameters, gradients, learningRate, optimizer.clipScale(measured.norm));
 }
 
-/** The parameters that the main pass trains. */
-function trainedParameters({ store, network }: TrainingSubject): readonly Parameter[] {
-  const active = network.grafts.filter((graft) => graft.activeAlpha > 0);
-  return [HOST_OWNER, ...active.map(({ seedId }) => seedId)].flatMap((owner) => store.owned(owner));
-}
-
-function runStep(
+/** All passes saw the same weights; only now do any of them change. */
+function applyAll(
   subject: TrainingSubject,
-  batch: Batch,
+  passes: readonly Pass<Figures>[],
   learningRate: number,
-  taps: Map<Graft, Tensor>,
 ): StepResult {
-  const { engine, store, network } = subject;
-  const { tf } = engine;
-  const x = inputTensor(subject, batch);
-  const parameters = trainedParameters(subject);
-  const main = differentiate(subject, parameters, batch.y, () =>
-    network.forward(x, activeAlpha, (graft, h) => {
-      if (graft.phase === "shadow") taps.set(graft, tf.keep(tf.clone(h)));
-    }),
-  );
-  const shadows = [...taps].map(([graft, h]) => {
-    const own = store.owned(graft.seedId);
-    const pass = differentiate(subject, own, batch.y, () =>
-      network.forwardFrom(graft, h, activeAlpha),
-    );
-    return { graft, own, pass };
-  });
-  // All passes saw the same weights; only now do any of them change.
-  applyPass(subject, parameters, main, learningRate);
-  for (const { own, pass } of shadows) applyPass(subject, own, pass, learningRate);
+  const [main, ...shadows] = passes;
+  invariant(main !== undefined, "a step has its main pass");
+  for (const pass of passes) applyPass(subject, pass, learningRate);
+  const { loss, scoreSum, norm } = main.measured;
   return {
-    loss: main.report.loss,
-    scoreSum: main.report.scoreSum,
-    gradientNorm: main.norm,
-    shadows: shadows.map(({ graft, pass }) => ({
-      seedId: graft.seedId,
-      loss: pass.report.loss,
-      gradientNorm: pass.norm,
-      hostLoss: main.report.loss,
+    loss,
+    scoreSum,
+    gradientNorm: norm,
+    shadows: shadows.map(({ graft, measured }) => ({
+      seedId: graft?.seedId ?? "",
+      loss: measured.loss,
+      gradientNorm: measured.norm,
+      hostLoss: loss,
     })),
   };
 }
 
-/**
- * Trains on one batch and frees every tensor it made. Where loss or gradient are not finite they
- * are reported and the weights concerned stay as they were.
- * @throws {DATA_INVALID} for a target that is no class.
- */
-export function trainStep(
+function stepOnHost(
   subject: TrainingSubject,
   batch: Batch,
   learningRate: number,
+  kept: Tensor[],
 ): StepResult {
-  const { tf } = subject.engine;
+  return scoped(subject.engine.tf, () => {
+    const passes = runPasses(subject, batch, onHost(subject, batch.y), kept);
+    return applyAll(subject, passes, learningRate);
+  });
+}
+
+async function stepOnDevice(
+  subject: TrainingSubject,
+  batch: Batch,
+  learningRate: number,
+  kept: Tensor[],
+): Promise<StepResult> {
+  const { engine } = subject;
+  const { tf } = engine;
+  const { passes, measured } = scoped(tf, () => {
+    const run = runPasses(subject, batch, onDevice(subject, batch, kept), kept);
+    const together = tf.keep(tf.concat(run.map((pass) => pass.measured)));
+    kept.push(together);
+    return { passes: run, measured: together };
+  });
+  const figures = await readFigures(engine, measured);
+  invariant(figures.length === passes.length, "every pass was read");
+  const finished = passes.map((pass, index): Pass<Figures> => {
+    const own = figures[index];
+    invariant(own !== undefined, "every pass was read");
+    return { ...pass, measured: own };
+  });
+  const whole = finished.every(({ parameters }) =>
+    parameters.every(({ variable }) => !variable.isDisposed),
+  );
+  invariant(whole, "a network is left whole while its step is under way");
+  return applyAll(subject, finished, learningRate);
+}
+
+/**
+ * Trains on one batch and frees every tensor it made. Where loss or gradient are not finite they
+ * are reported and the weights concerned stay as they were. The next call on the same network must
+ * wait for this one.
+ * @throws {DATA_INVALID} for a target that is no class.
+ */
+export async function trainStep(
+  subject: TrainingSubject,
+  batch: Batch,
+  learningRate: number,
+): Promise<StepResult> {
   // Checked first: an error inside a gradient would leave its intermediate tensors behind.
   checkTargets(subject.task, batch.y, subject.outputUnits);
-  const taps = new Map<Graft, Tensor>();
-  let result: StepResult | null = null;
+  const kept: Tensor[] = [];
   try {
-    tf.tidy(() => {
-      result = runStep(subject, batch, learningRate, taps);
-    });
+    return subject.engine.hostMemory === null
+      ? await stepOnDevice(subject, batch, learningRate, kept)
+      : stepOnHost(subject, batch, learningRate, kept);
   } finally {
-    for (const tap of taps.values()) tap.dispose();
+    for (const tensor of kept) tensor.dispose();
   }
-  invariant(result !== null, "the step ran");
-  return result;
 }

@@ -32,12 +32,16 @@ type Commands = Pick<
 >;
 
 /** A named GPU topology gets a GPU or a refusal, never a CPU. */
-async function engineOf(engine: TopologySpec["engine"]): Promise<EngineKind> {
-  return engine === "gpu" ? await resolveGpuEngine() : engine;
+async function engineOf(
+  engine: TopologySpec["engine"],
+  files: Files,
+  allowSoftwareGpu: boolean,
+): Promise<EngineKind> {
+  return engine === "gpu" ? await resolveGpuEngine({ files, allowSoftwareGpu }) : engine;
 }
 
-async function probeEngine(wanted: TopologySpec["engine"]): Promise<string> {
-  const engine = await openEngine(await engineOf(wanted));
+async function probeEngine(wanted: TopologySpec["engine"], files: Files): Promise<string> {
+  const engine = await openEngine(await engineOf(wanted, files, false));
   engine.dispose();
   return engine.description;
 }
@@ -49,7 +53,8 @@ async function train(
   context: TrainContext,
   deps: CommandDeps,
 ): Promise<RunSummary> {
-  const engine = await engineOf(context.topology.engine);
+  const { topology, allowSoftwareGpu } = context;
+  const engine = await engineOf(topology.engine, deps.files, allowSoftwareGpu);
   const prepareDeps = {
     files: deps.files,
     clock: deps.clock,
@@ -93,7 +98,7 @@ export function createCommands(deps: CommandDeps): Commands {
       await writeReport(run, file, files);
       return { file };
     },
-    probeEngine,
+    probeEngine: (engine) => probeEngine(engine, files),
     listRuns: (runsDirectory) => listing(files, runsDirectory),
   };
 }

@@ -1,4 +1,4 @@
-/** Strikes the faults that were asked for, each once: at a time after training began, or at a step. */
+/** Strikes each fault that was asked for, once: some time after training began, or at a step. */
 import type { FaultRequest } from "../../protocols/run.ts";
 import type { Clock, Timer } from "../clock.ts";
 

@@ -42,6 +42,7 @@ function environmentOf(
     directory: prepared.run.directory,
     secret: prepared.secret.value,
     engine,
+    allowSoftwareGpu: context.allowSoftwareGpu,
     arm: prepared.request.arm,
     blendMode: prepared.order.options.blendMode,
     host: session,

@@ -121,7 +121,8 @@ async function latestCheckpoint(run: Run, salvage: boolean, notices: string[]) {
       good === null ? "none is intact" : `the newest intact one is of step ${good.step}`;
     throw new EsperError(
       "CHECKPOINT_DIGEST",
-      `${first.error.message}; ${instead}. Continue from there with --resume ${run.runId} --salvage`,
+      `${first.error.message}; ${instead}. ` +
+        `Continue from there with --resume ${run.runId} --salvage`,
       { ...first.error.details, recoverableStep: good?.step ?? null },
     );
   }

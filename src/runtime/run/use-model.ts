@@ -82,13 +82,13 @@ async function openModel(ref: RunRef, files: Files): Promise<Model> {
 /** Rebuilds the grown network on the CPU engine for the time of `use`. */
 async function withNetwork<T>(
   snapshot: NetworkSnapshot,
-  use: (network: GrowableNetwork) => T,
+  use: (network: GrowableNetwork) => Promise<T>,
 ): Promise<T> {
   const engine = await openEngine("wasm");
   try {
     const network = GrowableNetwork.restore(engine, snapshot);
     try {
-      return use(network);
+      return await use(network);
     } finally {
       network.dispose();
     }

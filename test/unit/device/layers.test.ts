@@ -150,7 +150,7 @@ function differentiate(engine: Engine, { name, input, output, spec }: Case): Dif
       (at) => [at, slope((by) => project(nudged(values, at, by)))] as const,
     ),
     ...weights.map((weight) => {
-      const start = store.read(weight);
+      const start = engine.hostMemory!.view(weight.variable).slice();
       return places(weight.size).map((at) => {
         const value = slope((by) => {
           store.write(weight, nudged(start, at, by));

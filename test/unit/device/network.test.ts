@@ -19,9 +19,9 @@ import {
   WIDTH,
 } from "./support.ts";
 
-const codeOf = (run: () => unknown): string | null => {
+const codeOf = async (run: () => unknown): Promise<string | null> => {
   try {
-    run();
+    await run();
   } catch (error) {
     return EsperError.is(error) ? error.code : String(error);
   }
@@ -46,7 +46,7 @@ describe("a growable network", () => {
     engine.dispose();
   });
 
-  it("names its sites in order, with their shapes", () => {
+  it("names its sites in order, with their shapes", async () => {
     expect(network.sites).toEqual([
       { siteId: "hidden1", kind: "vector", shape: [8], depth: 0 },
       { siteId: "hidden2", kind: "vector", shape: [8], depth: 1 },
@@ -57,20 +57,20 @@ describe("a growable network", () => {
     expect(network.parameterCount()).toEqual({ host, total: host + 212 });
   });
 
-  it("learns, and reports loss, correct count and gradient norm", () => {
-    const before = network.evaluate(samples);
-    const first = network.trainStep({ ...samples }, 0.01);
+  it("learns, and reports loss, correct count and gradient norm", async () => {
+    const before = await network.evaluate(samples);
+    const first = await network.trainStep({ ...samples }, 0.01);
     expect(first.loss).toBeCloseTo(before.loss, 5);
     expect(first.scoreSum).toBe(Math.round(before.score * samples.count));
     expect(first.gradientNorm).toBeGreaterThan(0);
     expect(first.shadows).toEqual([]);
-    train(network, samples, 0, 300);
-    const after = network.evaluate(samples);
+    await train(network, samples, 0, 300);
+    const after = await network.evaluate(samples);
     expect(after.loss).toBeLessThan(before.loss / 3);
     expect(after.score).toBeGreaterThan(0.9);
   });
 
-  it("takes samples in shared memory, and leaves them as they were", () => {
+  it("takes samples in shared memory, and leaves them as they were", async () => {
     const shared = (source: Float32Array) => {
       const copy = new Float32Array(new SharedArrayBuffer(source.byteLength));
       copy.set(source);
@@ -78,57 +78,58 @@ describe("a growable network", () => {
     };
     const inShared = { count: samples.count, x: shared(samples.x), y: shared(samples.y) };
     const twin = makeNetwork(engine);
-    expect(train(twin, inShared, 0, 10)).toEqual(train(network, samples, 0, 10));
-    expect(twin.evaluate(inShared)).toEqual(network.evaluate(samples));
+    expect(await train(twin, inShared, 0, 10)).toEqual(await train(network, samples, 0, 10));
+    expect(await twin.evaluate(inShared)).toEqual(await network.evaluate(samples));
     expect([...inShared.x]).toEqual([...samples.x]);
     twin.dispose();
   });
 
-  it("predicts probabilities that agree with its score", () => {
-    train(network, samples, 0, 100);
-    const probabilities = network.predict(samples.x, samples.count);
+  it("predicts probabilities that agree with its score", async () => {
+    await train(network, samples, 0, 100);
+    const probabilities = await network.predict(samples.x, samples.count);
     let correct = 0;
     for (let row = 0; row < samples.count; row++) {
       const own = [...probabilities.subarray(row * CLASSES, (row + 1) * CLASSES)];
       expect(own.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 5);
       if (own.indexOf(Math.max(...own)) === samples.y[row]) correct += 1;
     }
-    expect(correct / samples.count).toBeCloseTo(network.evaluate(samples).score, 10);
+    expect(correct / samples.count).toBeCloseTo((await network.evaluate(samples)).score, 10);
   });
 
-  it("evaluates the same whatever the batch size", () => {
-    const whole = network.evaluate(samples, { batchSize: 1000 });
-    const parts = network.evaluate(samples, { batchSize: 7 });
+  it("evaluates the same whatever the batch size", async () => {
+    const whole = await network.evaluate(samples, { batchSize: 1000 });
+    const parts = await network.evaluate(samples, { batchSize: 7 });
     expect(parts.loss).toBeCloseTo(whole.loss, 6);
     expect(parts.score).toBe(whole.score);
   });
 
-  it("keeps host loss, gradient and weights bit-identical beside shadow seeds", () => {
+  it("keeps host loss, gradient and weights bit-identical beside shadow seeds", async () => {
     const alone = makeNetwork(engine);
     graftSeed(network, "seed-1", "hidden1");
     graftSeed(network, "seed-2", "hidden2");
     network.setPhase("seed-1", "shadow");
     network.setPhase("seed-2", "shadow");
-    expect(train(network, samples, 0, 30)).toEqual(train(alone, samples, 0, 30));
-    expect(hostWeights(network)).toEqual(hostWeights(alone));
+    expect(await train(network, samples, 0, 30)).toEqual(await train(alone, samples, 0, 30));
+    expect(await hostWeights(network)).toEqual(await hostWeights(alone));
     alone.dispose();
   });
 
-  it("trains a shadow seed on its own, frozen host or not, until it beats the host", () => {
-    train(network, samples, 0, 20);
+  it("trains a shadow seed on its own, frozen host or not, until it beats the host", async () => {
+    await train(network, samples, 0, 20);
     graftSeed(network);
     network.setPhase("seed-1", "shadow");
-    const start = network.evaluate(samples, { alphaOverride: new Map([["seed-1", 1]]) }).loss;
-    let last = network.trainStep(samples, 0.01);
+    const start = (await network.evaluate(samples, { alphaOverride: new Map([["seed-1", 1]]) }))
+      .loss;
+    let last = await network.trainStep(samples, 0.01);
     expect(last.shadows).toHaveLength(1);
     expect(last.shadows[0]!.hostLoss).toBe(last.loss);
     expect(last.shadows[0]!.loss).toBeCloseTo(start, 5);
     expect(last.shadows[0]!.gradientNorm).toBeGreaterThan(0);
-    for (let step = 0; step < 60; step++) last = network.trainStep(samples, 0.01);
+    for (let step = 0; step < 60; step++) last = await network.trainStep(samples, 0.01);
     expect(last.shadows[0]!.loss).toBeLessThan(start / 2);
   });
 
-  it("shows a shadow seed what blending seeds before it give, and leaves those alone", () => {
+  it("shows a shadow seed what blending seeds before it give, and leaves those alone", async () => {
     const trial = (withShadow: boolean) => {
       const grown = makeNetwork(engine);
       for (const seedId of ["before", ...(withShadow ? ["shadow"] : []), "after"]) {
@@ -141,46 +142,46 @@ describe("a growable network", () => {
     const [watched, alone] = [trial(true), trial(false)];
     const alphaOverride = new Map([["shadow", 1]]);
     for (let step = 0; step < 5; step++) {
-      const expected = watched.evaluate(samples, { alphaOverride }).loss;
-      const { loss, shadows } = watched.trainStep(samples, 0.01);
+      const expected = (await watched.evaluate(samples, { alphaOverride })).loss;
+      const { loss, shadows } = await watched.trainStep(samples, 0.01);
       expect(shadows[0]!.loss).toBeCloseTo(expected, 5);
       expect(Math.abs(shadows[0]!.loss - loss)).toBeGreaterThan(1e-3);
-      alone.trainStep(samples, 0.01);
+      await alone.trainStep(samples, 0.01);
     }
-    const others = Object.entries(watched.snapshot().arrays).filter(
+    const others = Object.entries((await watched.snapshot()).arrays).filter(
       ([key]) => !key.includes("/shadow/"),
     );
-    expect(Object.fromEntries(others)).toEqual(alone.snapshot().arrays);
+    expect(Object.fromEntries(others)).toEqual((await alone.snapshot()).arrays);
     watched.dispose();
     alone.dispose();
   });
 
-  it("trains nothing of an idle seed", () => {
+  it("trains nothing of an idle seed", async () => {
     graftSeed(network);
-    const weights = () => {
-      const { arrays } = network.snapshot();
+    const weights = async () => {
+      const { arrays } = await network.snapshot();
       return Object.entries(arrays).filter(([key]) => key.includes("seed-1"));
     };
-    const before = weights();
-    expect(network.trainStep(samples, 0.01).shadows).toEqual([]);
-    expect(weights()).toEqual(before);
+    const before = await weights();
+    expect((await network.trainStep(samples, 0.01)).shadows).toEqual([]);
+    expect(await weights()).toEqual(before);
   });
 
-  it("feels a blending seed by its alpha alone", () => {
-    const before = network.predict(samples.x, samples.count);
+  it("feels a blending seed by its alpha alone", async () => {
+    const before = await network.predict(samples.x, samples.count);
     graftSeed(network);
-    expect(network.functionDelta("seed-1", samples)).toBe(0);
+    expect(await network.functionDelta("seed-1", samples)).toBe(0);
     network.setPhase("seed-1", "blend");
-    expect(network.predict(samples.x, samples.count)).toEqual(before);
+    expect(await network.predict(samples.x, samples.count)).toEqual(before);
     network.setAlpha("seed-1", 0.5);
-    expect(network.predict(samples.x, samples.count)).not.toEqual(before);
-    const without = network.evaluate(samples, { alphaOverride: new Map([["seed-1", 0]]) });
+    expect(await network.predict(samples.x, samples.count)).not.toEqual(before);
+    const without = await network.evaluate(samples, { alphaOverride: new Map([["seed-1", 0]]) });
     network.setAlpha("seed-1", 0);
-    expect(network.evaluate(samples)).toEqual(without);
-    expect(network.functionDelta("seed-1", samples)).toBe(0);
+    expect(await network.evaluate(samples)).toEqual(without);
+    expect(await network.functionDelta("seed-1", samples)).toBe(0);
   });
 
-  it("never lets a broken seed reach the host while its alpha is 0", () => {
+  it("never lets a broken seed reach the host while its alpha is 0", async () => {
     const poison: ModuleSpec = {
       layers: [
         { kind: "dense", units: 8, activation: "linear", init: { normal: 1e38 } },
@@ -193,66 +194,66 @@ describe("a growable network", () => {
       random: createRandom(1, "bad"),
     });
     network.setPhase("bad", "shadow");
-    const step = network.trainStep(samples, 0.01);
+    const step = await network.trainStep(samples, 0.01);
     expect(step.shadows[0]!.loss).toBeNaN();
     expect(Number.isFinite(step.loss)).toBe(true);
     network.setPhase("bad", "blend");
-    expect(Number.isFinite(network.trainStep(samples, 0.01).loss)).toBe(true);
+    expect(Number.isFinite((await network.trainStep(samples, 0.01)).loss)).toBe(true);
     network.setAlpha("bad", 0.5);
-    const kept = hostWeights(network);
-    expect(network.trainStep(samples, 0.01).loss).toBeNaN();
-    expect(hostWeights(network)).toEqual(kept);
+    const kept = await hostWeights(network);
+    expect((await network.trainStep(samples, 0.01)).loss).toBeNaN();
+    expect(await hostWeights(network)).toEqual(kept);
     network.detach("bad");
-    expect(Number.isFinite(network.evaluate(samples).loss)).toBe(true);
+    expect(Number.isFinite((await network.evaluate(samples)).loss)).toBe(true);
   });
 
-  it("is exactly as before when a seed has been taken out again", () => {
-    train(network, samples, 0, 10);
-    const before = network.snapshot();
+  it("is exactly as before when a seed has been taken out again", async () => {
+    await train(network, samples, 0, 10);
+    const before = await network.snapshot();
     const tensors = engine.memory().tensors;
     graftSeed(network);
     network.setPhase("seed-1", "shadow");
-    for (let cycle = 0; cycle < 3; cycle++) network.trainStep(samples, 0);
+    for (let cycle = 0; cycle < 3; cycle++) await network.trainStep(samples, 0);
     expect(network.residue("seed-1")).toEqual({ parametersLeft: 212, optimizerSlotsLeft: 4 });
-    const outputs = network.predict(samples.x, samples.count);
+    const outputs = await network.predict(samples.x, samples.count);
     network.detach("seed-1");
     expect(network.residue("seed-1")).toEqual({ parametersLeft: 0, optimizerSlotsLeft: 0 });
-    expect(network.predict(samples.x, samples.count)).toEqual(outputs);
-    expect(Object.keys(network.snapshot().arrays)).toEqual(Object.keys(before.arrays));
+    expect(await network.predict(samples.x, samples.count)).toEqual(outputs);
+    expect(Object.keys((await network.snapshot()).arrays)).toEqual(Object.keys(before.arrays));
     expect(engine.memory().tensors).toBe(tensors);
   });
 
-  it("leaks no tensor over training, evaluation and growth", () => {
+  it("leaks no tensor over training, evaluation and growth", async () => {
     graftSeed(network);
     network.setPhase("seed-1", "shadow");
-    train(network, samples, 0, 2);
+    await train(network, samples, 0, 2);
     const tensors = engine.memory().tensors;
-    train(network, samples, 2, 20);
-    network.evaluate(samples);
-    network.predict(samples.x, samples.count);
-    network.functionDelta("seed-1", samples);
+    await train(network, samples, 2, 20);
+    await network.evaluate(samples);
+    await network.predict(samples.x, samples.count);
+    await network.functionDelta("seed-1", samples);
     expect(engine.memory().tensors).toBe(tensors);
     for (let cycle = 0; cycle < 3; cycle++) {
       graftSeed(network, "seed-2", "hidden2");
       network.setPhase("seed-2", "blend");
       network.setAlpha("seed-2", 0.3);
-      train(network, samples, 0, 3);
+      await train(network, samples, 0, 3);
       network.detach("seed-2");
       expect(engine.memory().tensors).toBe(tensors);
     }
   });
 
-  it("leaks nothing and stays usable when a batch is refused", () => {
+  it("leaks nothing and stays usable when a batch is refused", async () => {
     graftSeed(network);
     network.setPhase("seed-1", "shadow");
     const tensors = engine.memory().tensors;
     const wrong = { ...samples, y: samples.y.map(() => CLASSES) };
-    expect(codeOf(() => network.trainStep(wrong, 0.01))).toBe("DATA_INVALID");
+    expect(await codeOf(() => network.trainStep(wrong, 0.01))).toBe("DATA_INVALID");
     expect(engine.memory().tensors).toBe(tensors);
-    expect(Number.isFinite(network.trainStep(samples, 0.01).loss)).toBe(true);
+    expect(Number.isFinite((await network.trainStep(samples, 0.01)).loss)).toBe(true);
   });
 
-  it("chains several grafts of one site in the order they came", () => {
+  it("chains several grafts of one site in the order they came", async () => {
     const scale = (factor: number): ModuleSpec => ({
       layers: [
         {
@@ -276,7 +277,7 @@ describe("a growable network", () => {
     };
     graft("first", scale(1), "RESIDUAL");
     graft("second", scale(2), "CONVEX");
-    const inOrder = network.predict(samples.x.subarray(0, 8 * WIDTH), 8);
+    const inOrder = await network.predict(samples.x.subarray(0, 8 * WIDTH), 8);
     const other = makeNetwork(engine);
     const shape = { hostGradient: "through", random } as const;
     other.graft("second", "hidden1", scale(2), { mode: "CONVEX", ...shape });
@@ -286,12 +287,12 @@ describe("a growable network", () => {
       other.setAlpha(seedId, 1);
     }
     expect(network.grafts.map(({ seedId }) => seedId)).toEqual(["first", "second"]);
-    expect(other.predict(samples.x.subarray(0, 8 * WIDTH), 8)).not.toEqual(inOrder);
+    expect(await other.predict(samples.x.subarray(0, 8 * WIDTH), 8)).not.toEqual(inOrder);
     other.dispose();
   });
 
-  it("lets the host learn through a seed, or not, as asked", () => {
-    const firstLayerNorm = (hostGradient: "through" | "detached") => {
+  it("lets the host learn through a seed, or not, as asked", async () => {
+    const firstLayerNorm = async (hostGradient: "through" | "detached") => {
       const trial = makeNetwork(engine, {
         optimizer: { kind: "sgd", weightDecay: 0, clipNorm: null },
       });
@@ -303,27 +304,27 @@ describe("a growable network", () => {
       trial.setPhase("s", "blend");
       trial.setAlpha("s", 0.7);
       const key = "weights/host/0.dense/kernel";
-      const before = trial.snapshot().arrays[key]!;
-      const outputs = trial.predict(samples.x.subarray(0, 4 * WIDTH), 4);
-      trial.trainStep(samples, 0.1);
-      const moved = trial.snapshot().arrays[key]!.some((value, i) => value !== before[i]);
+      const before = (await trial.snapshot()).arrays[key]!;
+      const outputs = await trial.predict(samples.x.subarray(0, 4 * WIDTH), 4);
+      await trial.trainStep(samples, 0.1);
+      const moved = (await trial.snapshot()).arrays[key]!.some((value, i) => value !== before[i]);
       trial.dispose();
       return { moved, outputs };
     };
-    const through = firstLayerNorm("through");
-    const cut = firstLayerNorm("detached");
+    const through = await firstLayerNorm("through");
+    const cut = await firstLayerNorm("detached");
     expect(through.outputs).toEqual(cut.outputs);
     expect([through.moved, cut.moved]).toEqual([true, false]);
   });
 
-  it("refuses a seed that does not fit, and is then unchanged", () => {
+  it("refuses a seed that does not fit, and is then unchanged", async () => {
     const wide: ModuleSpec = { layers: [{ kind: "dense", units: 9, activation: "linear" }] };
     const options = {
       mode: "CONVEX",
       hostGradient: "through",
       random: createRandom(1, "s"),
     } as const;
-    const before = Object.keys(network.snapshot().arrays);
+    const before = Object.keys((await network.snapshot()).arrays);
     const tensors = engine.memory().tensors;
     graftSeed(network);
     const attempts: readonly (readonly [string, () => unknown])[] = [
@@ -341,18 +342,15 @@ describe("a growable network", () => {
       ["COMMAND_INVALID", () => network.setPhase("ghost", "blend")],
       ["COMMAND_INVALID", () => network.detach("ghost")],
     ];
-    for (const [code, attempt] of attempts) expect(codeOf(attempt), attempt.toString()).toBe(code);
+    for (const [code, attempt] of attempts) {
+      expect(await codeOf(attempt), attempt.toString()).toBe(code);
+    }
     network.detach("seed-1");
-    expect(Object.keys(network.snapshot().arrays)).toEqual(before);
+    expect(Object.keys((await network.snapshot()).arrays)).toEqual(before);
     expect(engine.memory().tensors).toBe(tensors);
   });
 
-  it("refuses an engine that cannot be read at once", () => {
-    const blind = { ...engine, synchronousReads: false };
-    expect(codeOf(() => makeNetwork(blind))).toBe("ENGINE_UNSUPPORTED");
-  });
-
-  it("learns a number and scores it by R2", () => {
+  it("learns a number and scores it by R2", async () => {
     const x = normals(64 * 2, "regression");
     const y = Float32Array.from({ length: 64 }, (_, row) => x[row * 2]! - 0.5 * x[row * 2 + 1]!);
     const host = hostSpec({ kind: "mlp", widths: [8] }, [2]);
@@ -363,20 +361,20 @@ describe("a growable network", () => {
       host,
     });
     const data = { count: 64, x, y };
-    const before = regression.evaluate(data);
-    const values = regression.predict(x, 64);
+    const before = await regression.evaluate(data);
+    const values = await regression.predict(x, 64);
     const error = y.reduce((sum, target, i) => sum + (target - values[i]!) ** 2, 0);
     const mean = y.reduce((sum, target) => sum + target, 0) / 64;
     const total = y.reduce((sum, target) => sum + (target - mean) ** 2, 0);
     expect(before.loss).toBeCloseTo(error / 64, 5);
     expect(before.score).toBeCloseTo(1 - error / total, 5);
-    expect(regression.trainStep(data, 0.01).scoreSum).toBeCloseTo(error, 3);
-    for (let step = 0; step < 200; step++) regression.trainStep(data, 0.02);
-    expect(regression.evaluate(data).score).toBeGreaterThan(0.95);
+    expect((await regression.trainStep(data, 0.01)).scoreSum).toBeCloseTo(error, 3);
+    for (let step = 0; step < 200; step++) await regression.trainStep(data, 0.02);
+    expect((await regression.evaluate(data)).score).toBeGreaterThan(0.95);
     regression.dispose();
   });
 
-  it("grows a cnn at a map site", () => {
+  it("grows a cnn at a map site", async () => {
     const x = normals(24 * 64, "images");
     const y = Float32Array.from({ length: 24 }, (_, row) => (x[row * 64]! > 0 ? 1 : 0));
     const cnn = makeNetwork(engine, {
@@ -405,12 +403,12 @@ describe("a growable network", () => {
       },
     );
     cnn.setPhase("s", "shadow");
-    const first = cnn.trainStep({ count: 24, x, y }, 0.02);
-    for (let step = 0; step < 30; step++) cnn.trainStep({ count: 24, x, y }, 0.02);
+    const first = await cnn.trainStep({ count: 24, x, y }, 0.02);
+    for (let step = 0; step < 30; step++) await cnn.trainStep({ count: 24, x, y }, 0.02);
     cnn.setPhase("s", "blend");
     cnn.setAlpha("s", 1);
-    for (let step = 0; step < 30; step++) cnn.trainStep({ count: 24, x, y }, 0.02);
-    expect(cnn.evaluate({ count: 24, x, y }).loss).toBeLessThan(first.loss / 3);
+    for (let step = 0; step < 30; step++) await cnn.trainStep({ count: 24, x, y }, 0.02);
+    expect((await cnn.evaluate({ count: 24, x, y })).loss).toBeLessThan(first.loss / 3);
     cnn.dispose();
   });
 });
@@ -429,23 +427,23 @@ describe("training", () => {
   }
 
   it.each(["wasm", "cpu"] as const)("gives the same bits every time on %s", (kind) =>
-    onEngine(kind, (engine) => {
-      const runs = [0, 1].map(() => {
+    onEngine(kind, async (engine) => {
+      const run = async () => {
         const network = grown(engine);
-        const losses = train(network, samples, 0, 25);
-        const { arrays } = network.snapshot();
+        const losses = await train(network, samples, 0, 25);
+        const { arrays } = await network.snapshot();
         network.dispose();
         return { losses, arrays };
-      });
-      expect(runs[0]).toEqual(runs[1]);
+      };
+      expect(await run()).toEqual(await run());
     }),
   );
 
   it("is the same on cpu and wasm up to rounding", async () => {
     const losses = async (kind: "cpu" | "wasm") =>
-      await onEngine(kind, (engine) => {
+      await onEngine(kind, async (engine) => {
         const network = grown(engine);
-        const found = train(network, samples, 0, 10);
+        const found = await train(network, samples, 0, 10);
         network.dispose();
         return found;
       });
@@ -456,27 +454,27 @@ describe("training", () => {
   });
 
   it("goes on from a snapshot bit for bit, after a round trip through JSON", () =>
-    onEngine("wasm", (engine) => {
+    onEngine("wasm", async (engine) => {
       const straight = grown(engine);
-      const expected = train(straight, samples, 0, 40).slice(20);
+      const expected = (await train(straight, samples, 0, 40)).slice(20);
       const interrupted = grown(engine);
-      train(interrupted, samples, 0, 20);
-      const { structure, arrays } = interrupted.snapshot();
+      await train(interrupted, samples, 0, 20);
+      const { structure, arrays } = await interrupted.snapshot();
       interrupted.dispose();
       const stored = { structure: JSON.parse(JSON.stringify(structure)), arrays };
       const resumed = GrowableNetwork.restore(engine, stored);
       expect(resumed.grafts).toEqual(structure.grafts);
-      expect(train(resumed, samples, 20, 40)).toEqual(expected);
-      expect(resumed.snapshot()).toEqual(straight.snapshot());
+      expect(await train(resumed, samples, 20, 40)).toEqual(expected);
+      expect(await resumed.snapshot()).toEqual(await straight.snapshot());
       straight.dispose();
       resumed.dispose();
     }));
 
   it("refuses a snapshot that is not whole, and leaves nothing behind", () =>
-    onEngine("wasm", (engine) => {
+    onEngine("wasm", async (engine) => {
       const network = grown(engine);
-      train(network, samples, 0, 2);
-      const { structure, arrays } = network.snapshot();
+      await train(network, samples, 0, 2);
+      const { structure, arrays } = await network.snapshot();
       network.dispose();
       const before = engine.memory().tensors;
       for (const key of ["weights/host/0.dense/kernel", "optimizer/seed-2/0.dense/bias/mean"]) {
@@ -485,12 +483,12 @@ describe("training", () => {
         const short = { ...arrays, [key]: new Float32Array(1) };
         for (const broken of [rest, short]) {
           const restore = () => GrowableNetwork.restore(engine, { structure, arrays: broken });
-          expect(codeOf(restore)).toBe("CHECKPOINT_DIGEST");
+          expect(await codeOf(restore)).toBe("CHECKPOINT_DIGEST");
         }
       }
       const odd = { ...structure, host: { layers: [{ kind: "teleport" }], sites: [] } };
       const restore = () => GrowableNetwork.restore(engine, { structure: odd as never, arrays });
-      expect(codeOf(restore)).toBe("CHECKPOINT_DIGEST");
+      expect(await codeOf(restore)).toBe("CHECKPOINT_DIGEST");
       expect(engine.memory().tensors).toBe(before);
     }));
 });

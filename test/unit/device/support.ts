@@ -8,10 +8,13 @@ import { GrowableNetwork, type NetworkOptions } from "../../../src/runtime/devic
 import { createRandom } from "../../../src/runtime/random.ts";
 
 /** Opens an engine for the length of `use`; two kinds may follow one another in one test. */
-export async function onEngine<T>(kind: EngineKind, use: (engine: Engine) => T): Promise<T> {
+export async function onEngine<T>(
+  kind: EngineKind,
+  use: (engine: Engine) => T | Promise<T>,
+): Promise<T> {
   const engine = await openEngine(kind);
   try {
-    return use(engine);
+    return await use(engine);
   } finally {
     engine.dispose();
   }
@@ -66,18 +69,20 @@ export function classified(count: number, stream = "points"): Samples {
 }
 
 /** Trains on batches of 16 taken in turn; returns the losses. */
-export function train(network: GrowableNetwork, samples: Samples, from: number, to: number) {
+export async function train(network: GrowableNetwork, samples: Samples, from: number, to: number) {
   const losses: number[] = [];
   for (let step = from; step < to; step++) {
     const start = (step * 16) % samples.count;
     losses.push(
-      network.trainStep(
-        {
-          count: 16,
-          x: samples.x.subarray(start * WIDTH, (start + 16) * WIDTH),
-          y: samples.y.subarray(start, start + 16),
-        },
-        0.01,
+      (
+        await network.trainStep(
+          {
+            count: 16,
+            x: samples.x.subarray(start * WIDTH, (start + 16) * WIDTH),
+            y: samples.y.subarray(start, start + 16),
+          },
+          0.01,
+        )
       ).loss,
     );
   }
@@ -93,8 +98,8 @@ export function graftSeed(network: GrowableNetwork, seedId = "seed-1", siteId = 
 }
 
 /** The host's weights, as one list of numbers. */
-export function hostWeights(network: GrowableNetwork): number[] {
-  const { arrays } = network.snapshot();
+export async function hostWeights(network: GrowableNetwork): Promise<number[]> {
+  const { arrays } = await network.snapshot();
   return Object.keys(arrays)
     .filter((key) => key.startsWith("weights/host/") || key.startsWith("optimizer/host/"))
     .sort()

@@ -62,6 +62,7 @@ async function prepare(
   if (values.resume === null) {
     const topology = findTopology(config, values.topology);
     refuseIdleFaults(values.fault, topology);
+    refuseIdleGpuFlag(values, topology);
     const chosen = { topology: topology.name, runsDirectory };
     const request = await freshRequest(values, explicit, chosen, deps.files);
     return { request, topology, loaded, settings, movedFrom: null };
@@ -70,6 +71,7 @@ async function prepare(
   const before = stored.request.topology;
   const topology = findTopology(config, values.topology ?? before);
   refuseIdleFaults(values.fault, topology);
+  refuseIdleGpuFlag(values, topology);
   const chosen = { topology: topology.name, runsDirectory };
   const wishes = { ...values, resume: values.resume };
   const request = resumeRequest(wishes, explicit, stored.request, chosen);
@@ -103,6 +105,17 @@ function refuseIdleFaults(faults: readonly FaultRequest[], topology: NamedTopolo
   }
 }
 
+/** A flag without effect would make a run on the CPU look like one on a GPU. */
+function refuseIdleGpuFlag(values: TrainValues, { name, spec }: NamedTopology): void {
+  if (!values.allowSoftwareGpu || spec.engine === "gpu" || spec.engine === "webgpu") return;
+  throw new EsperError(
+    "USAGE",
+    `--allow-software-gpu: topology ${name} has the engine ${spec.engine}, which is no GPU; ` +
+      "name a topology that has one, e.g. --topology local-gpu",
+    { topology: name, engine: spec.engine },
+  );
+}
+
 /** Runs the request and turns its end into an exit code. */
 async function follow(
   prepared: Prepared,
@@ -119,6 +132,7 @@ async function follow(
     topology: topology.spec,
     settings,
     verbose: values.verbose,
+    allowSoftwareGpu: values.allowSoftwareGpu,
   };
   const summary = await deps.train(request, observer, deps.signals.hold(), context);
   const signal = deps.signals.received();
