@@ -5,8 +5,8 @@
  */
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import type { Output } from "./runtime/cli/deps.ts";
 import { main } from "./runtime/cli/main.ts";
+import { type Breakage, openOutput } from "./runtime/cli/output.ts";
 import { createObserver } from "./runtime/cli/ui/observer.ts";
 import { systemClock } from "./runtime/clock.ts";
 import { readEnvironment } from "./runtime/config/environment.ts";
@@ -16,17 +16,6 @@ import { createCommands } from "./runtime/run/commands.ts";
 import { watchSignals } from "./runtime/run/signals.ts";
 
 const KIB = 1_024;
-const DEFAULT_COLUMNS = 80;
-const DEFAULT_ROWS = 24;
-
-function outputOf(stream: NodeJS.WriteStream): Output {
-  return {
-    write: (text) => void stream.write(text),
-    isTTY: stream.isTTY === true,
-    columns: () => stream.columns ?? DEFAULT_COLUMNS,
-    rows: () => stream.rows ?? DEFAULT_ROWS,
-  };
-}
 
 async function productVersion(): Promise<string> {
   const path = fileURLToPath(new URL("../package.json", import.meta.url));
@@ -34,16 +23,21 @@ async function productVersion(): Promise<string> {
   return z.object({ version: z.string() }).parse(JSON.parse(text)).version;
 }
 
-/** Waits until the stream has taken everything, so that no last line is lost. */
-function drained(stream: NodeJS.WriteStream): Promise<void> {
-  return new Promise((resolve) => {
-    stream.write("", () => resolve());
-  });
+const stderr = openOutput(process.stderr, () => undefined);
+
+/**
+ * A reader that leaves (`| head`, a lost terminal) does not end a run: its results are in the run
+ * directory all the same. Any other failure of the stream is told once.
+ */
+function onStdoutBroken(breakage: Breakage): void {
+  if (breakage.kind === "reader-gone") return;
+  stderr.write(`standard output failed (${breakage.message}); the run goes on without it\n`);
 }
+
+const stdout = openOutput(process.stdout, onStdoutBroken);
 
 async function run(): Promise<number> {
   const version = await productVersion();
-  const stderr = outputOf(process.stderr);
   const signals = watchSignals({
     source: {
       on: (signal, listener) => void process.on(signal, listener),
@@ -55,7 +49,7 @@ async function run(): Promise<number> {
   });
   return main(process.argv.slice(2), {
     version,
-    stdout: outputOf(process.stdout),
+    stdout,
     stderr,
     environment: readEnvironment(),
     clock: systemClock,
@@ -73,9 +67,6 @@ async function run(): Promise<number> {
   });
 }
 
-// A closed pipe (`| head`) is the reader's choice, not an error.
-process.stdout.on("error", () => process.exit(0));
-
 const exitCode = await run();
-await Promise.all([drained(process.stdout), drained(process.stderr)]);
+await Promise.all([stdout.drained(), stderr.drained()]);
 process.exit(exitCode);

@@ -1,4 +1,4 @@
-/** Fault drills on real runs. Each compares with an undisturbed run of the same seed, bit for bit. */
+/** Fault drills on real runs, compared bit for bit with an undisturbed run of the same seed. */
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

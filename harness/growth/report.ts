@@ -33,13 +33,15 @@ export function summariseArm(arm: Arm, runs: readonly RunSummary[]): ArmReport {
 }
 
 export function printReport(report: ArmReport): void {
-  const { scores } = report;
+  const { arm, description, scores, parameters, steps, fossilized, culled, wallSeconds } = report;
   const figure = (value: number): string => value.toFixed(3);
-  console.log(
-    `  ${report.arm.padEnd(18)} score mean ${figure(mean(scores))} median ${figure(median(scores))}` +
-      ` min ${figure(quantile(scores, 0))} max ${figure(quantile(scores, 1))}` +
-      `  params ${median(report.parameters)}  steps ${median(report.steps)}` +
-      `  seeds kept ${mean(report.fossilized).toFixed(1)} culled ${mean(report.culled).toFixed(1)}` +
-      `  ${median(report.wallSeconds).toFixed(1)} s  (${report.description})`,
-  );
+  const columns = [
+    arm.padEnd(18),
+    `score mean ${figure(mean(scores))} median ${figure(median(scores))}`,
+    `min ${figure(quantile(scores, 0))} max ${figure(quantile(scores, 1))}`,
+    `params ${median(parameters)}  steps ${median(steps)}`,
+    `seeds kept ${mean(fossilized).toFixed(1)} culled ${mean(culled).toFixed(1)}`,
+    `${median(wallSeconds).toFixed(1)} s  (${description})`,
+  ];
+  console.log(`  ${columns.join("  ")}`);
 }

@@ -45,7 +45,6 @@ export const ERROR_CATALOGUE = {
   DEPENDENCY_VIOLATION: row("a required id, entry or secret is missing", 3, "CRITICAL"),
   PREFLIGHT_FAILED: row("the start checks failed", 3, "CRITICAL"),
   SECRET_MISSING: row("the signing secret is missing or too short", 3, "CRITICAL"),
-  GATE_BROKEN: row("a promised figure was not reached", 4, "ERROR"),
 
   MAILBOX_FULL: row("the mailbox is full", 1, "WARNING", retryable),
   ACTOR_RESTARTING: row("the actor is restarting", 1, "WARNING", retryable),

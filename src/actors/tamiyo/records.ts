@@ -79,14 +79,16 @@ export function fieldReport(
   };
 }
 
-/** Reports on the seeds that settled since the decision before this one. */
+/**
+ * Reports on every settled seed. They are offered with each decision and kept once, because their
+ * ids never change: a decision that was missed loses none of them.
+ */
 export function outcomeReports(packet: SystemStatePacket, issuedAtMs: number): FieldReport[] {
-  const since = packet.globalStep - (packet.trainingMetrics["decide_every"] ?? 0);
   return packet.seedStates
-    .filter((seed) => seed.settledAtStep !== null && seed.settledAtStep > since)
+    .filter((seed) => seed.settledAtStep !== null)
     .map((seed) => ({
       version: 1,
-      reportId: `report/${packet.trainingRunId}/${packet.incarnation}/${seed.seedId}`,
+      reportId: `outcome/${packet.trainingRunId}/${seed.seedId}/${seed.settledAtStep}`,
       commandId: "",
       trainingRunId: packet.trainingRunId,
       seedId: seed.seedId,

@@ -50,7 +50,6 @@ export function buildPacket(input: PacketInput): SystemStatePacket {
       grad_var: input.gradient.variance,
       optimizer_lr: input.learningRate,
       optimizer_family_index: OPTIMIZER_FAMILY[input.options.optimizer],
-      decide_every: input.options.decideEvery,
     },
     seedStates: input.seeds,
     hostSites: input.sites,

@@ -23,7 +23,7 @@ export const LedgerProtocol = protocol("ledger", {
   status: call<null, { size: number; capacity: number; evictionsTotal: number }>(),
 });
 
-/** One row of `metrics.jsonl`. Wall-clock fields end in `_wall`, and only they differ between runs. */
+/** One row of `metrics.jsonl`. Only fields that end in `_wall` differ between equal runs. */
 export type MetricRow = Readonly<Record<string, unknown>> & { readonly step: number };
 
 export interface TelemetryBatch {

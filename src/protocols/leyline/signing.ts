@@ -1,4 +1,4 @@
-/** Command signatures: base64(HMAC-SHA256(secret, exact frame bytes)), compared in constant time. */
+/** Command signatures: base64(HMAC-SHA256(secret, frame bytes)), compared in constant time. */
 import { createHmac, timingSafeEqual } from "node:crypto";
 import { EsperError } from "../errors.ts";
 import type { SignedCommand } from "./command.ts";
@@ -23,8 +23,14 @@ export function signFrame(secret: string, frame: Uint8Array): SignedCommand {
   return { frame, signature: createHmac("sha256", secret).update(frame).digest("base64") };
 }
 
+/** Readers of base64 forgive spare bits and other alphabets; only one text is the signature. */
+function decodeCanonical(signature: string): Buffer | null {
+  const bytes = Buffer.from(signature, "base64");
+  return bytes.toString("base64") === signature ? bytes : null;
+}
+
 export function signatureMatches(secret: string, signed: SignedCommand): boolean {
   const expected = createHmac("sha256", secret).update(signed.frame).digest();
-  const given = Buffer.from(signed.signature, "base64");
-  return given.length === expected.length && timingSafeEqual(given, expected);
+  const given = decodeCanonical(signed.signature);
+  return given?.length === expected.length && timingSafeEqual(given, expected);
 }

@@ -79,10 +79,19 @@ export interface RunListing {
   readonly directory: string;
   /** ISO 8601, UTC. */
   readonly createdAt: string;
-  readonly status: "running" | "completed" | "stopped" | "failed";
+  /** "interrupted": its process ended without a word; it can be resumed. */
+  readonly status: "running" | "interrupted" | "completed" | "stopped" | "failed";
   readonly topology: string;
   readonly datasetName: string;
   readonly summary: RunSummary | null;
+}
+
+/** What `runs` found. */
+export interface RunListings {
+  /** Newest first. */
+  readonly runs: readonly RunListing[];
+  /** One message for each run that cannot be read. */
+  readonly unreadable: readonly string[];
 }
 
 export interface ObserverOptions {
@@ -128,6 +137,5 @@ export interface CliDeps {
    * @throws {DEPENDENCY_MISSING}
    */
   probeEngine(engine: TopologySpec["engine"]): Promise<string>;
-  /** Newest first. */
-  listRuns(runsDirectory: string): Promise<readonly RunListing[]>;
+  listRuns(runsDirectory: string): Promise<RunListings>;
 }

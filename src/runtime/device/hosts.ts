@@ -51,7 +51,7 @@ export function hostSpec(request: HostRequest, inputShape: Shape): HostSpec {
   if (widths.length === 0 || !widths.every((width) => Number.isInteger(width) && width > 0)) {
     throw new EsperError(
       "CONFIG_INVALID",
-      `--host ${kind}:${widths.join(",")} needs one or more whole widths above 0, e.g. ${kind}:16,16`,
+      `--host ${kind}:${widths.join(",")} needs whole widths above 0, e.g. ${kind}:16,16`,
       { host: kind, widths },
     );
   }

@@ -69,7 +69,7 @@ export interface Files {
 export const PRIVATE_PERMISSIONS = 0o600;
 const SHARED_PERMISSIONS = 0o644;
 
-const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT"]);
+const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
 
 /** Turns what node threw into STORAGE_FULL or STORAGE_FAILED. */
 export function storageError(cause: unknown, operation: string, path: string): EsperError {

@@ -1,7 +1,7 @@
-/** Joins the command line's wishes to the parts that fulfil them: train, evaluate, predict, report. */
+/** Joins the command line to what fulfils its wishes: train, evaluate, predict, report. */
 import { join } from "node:path";
 import type { RunObserver, RunRequest, RunSummary } from "../../protocols/run.ts";
-import type { CliDeps, ResumeRequest, RunListing, TrainContext } from "../cli/deps.ts";
+import type { CliDeps, ResumeRequest, RunListing, RunListings, TrainContext } from "../cli/deps.ts";
 import type { Clock } from "../clock.ts";
 import { openEngine } from "../device/engine.ts";
 import type { EngineKind } from "../device/engine-kind.ts";
@@ -12,7 +12,8 @@ import type { TopologySpec } from "../topology.ts";
 import { launch } from "./launch.ts";
 import { prepareNew, prepareResume } from "./prepare.ts";
 import { writeReport } from "./report.ts";
-import { listRuns, openRun } from "./run-dir.ts";
+import { listRuns, openRun, type Run } from "./run-dir.ts";
+import { isRunHeld } from "./run-lock.ts";
 import { evaluateModel, predictModel } from "./use-model.ts";
 
 /** Samples may take this much memory; larger inputs are refused with the figure. */
@@ -68,17 +69,28 @@ async function train(
   return launch(prepared, engine, observer, stop, context, deps);
 }
 
-async function listing(files: Files, runsDirectory: string): Promise<readonly RunListing[]> {
-  const { runs } = await listRuns(files, runsDirectory);
-  return runs.map(({ runId, directory, manifest }) => ({
+/** A run that says it is running although its process is gone was interrupted. */
+async function listed(files: Files, run: Run): Promise<RunListing> {
+  const { runId, directory, manifest } = run;
+  const running = manifest.status === "running";
+  const interrupted = running && !(await isRunHeld(files, directory));
+  return {
     runId,
     directory,
     createdAt: manifest.createdAt,
-    status: manifest.status,
+    status: interrupted ? "interrupted" : manifest.status,
     topology: manifest.request.topology,
     datasetName: manifest.dataset.name,
     summary: manifest.summary,
-  }));
+  };
+}
+
+async function listing(files: Files, runsDirectory: string): Promise<RunListings> {
+  const { runs, unreadable } = await listRuns(files, runsDirectory);
+  return {
+    runs: await Promise.all(runs.map((run) => listed(files, run))),
+    unreadable: unreadable.map(({ message }) => message),
+  };
 }
 
 export function createCommands(deps: CommandDeps): Commands {

@@ -114,15 +114,17 @@ function parseJson(text: string): unknown {
  */
 export async function readManifest(files: Files, path: string): Promise<Manifest> {
   const text = new TextDecoder().decode(await files.read(path));
-  const parsed = manifestSchema.safeParse(parseJson(text));
+  const json = parseJson(text);
+  const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.join(".") ?? "";
+  const why = json === undefined ? "it is not JSON" : (issue?.message ?? "");
   throw new EsperError(
     "DATA_INVALID",
-    `${path} is not a run's manifest: ${field === "" ? "" : `${field}: `}${issue?.message}. ` +
+    `${path} is not a run's manifest: ${field === "" ? "" : `${field}: `}${why}. ` +
       "Restore it from a copy, or start a new run",
-    { path, field, why: issue?.message ?? "" },
+    { path, field, why },
   );
 }
 

@@ -15,7 +15,7 @@ const DEFAULT_CNN: HostRequest = { kind: "cnn", widths: [2, 2] };
 /** Small sets in two batches an epoch: in smaller ones noise would hide what a seed gains. */
 const MAX_BATCH = 128;
 const BATCHES_PER_SMALL_EPOCH = 2;
-/** Default length of a run, in optimizer steps; turned into whole epochs. Images cost more a step. */
+/** Default length of a run in optimizer steps, made whole epochs. Images cost more a step. */
 const DEFAULT_STEPS = 8_000;
 const DEFAULT_IMAGE_STEPS = 3_000;
 const MIN_EPOCHS = 10;

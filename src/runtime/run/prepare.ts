@@ -55,6 +55,12 @@ function blendModeOf(settings: Settings): BlendModeName {
   return asked && mode !== undefined ? mode : "RESIDUAL";
 }
 
+/** A run keeps the blend it was started with, whatever the environment says today. */
+function storedBlendMode(run: Run): BlendModeName {
+  const stored = BLEND_MODES.find((name) => name === run.manifest.options["blendMode"]);
+  return stored ?? "RESIDUAL";
+}
+
 function describe(request: RunRequest, dataset: Dataset) {
   const host = request.host ?? defaultHost(dataset);
   const outputs = dataset.target.kind === "classes" ? dataset.target.classes.length : 1;
@@ -180,7 +186,7 @@ async function reopen(
   const secret = chooseSecret(given ?? stored, false);
   const incarnation = run.manifest.incarnation + 1;
   await run.update({ incarnation, status: "running" });
-  const options = resolveOptions(request, dataset, blendModeOf(context.settings));
+  const options = resolveOptions(request, dataset, storedBlendMode(run));
   const order: RunOrder = {
     identity: { runId: run.runId, incarnation, seed: request.seed },
     dataset,

@@ -247,6 +247,15 @@ export async function openRun(files: Files, runsDirectory: string, run: string):
   }
 }
 
+function neverBegun(runsDirectory: string, id: string): EsperError {
+  const path = join(runsDirectory, id);
+  return new EsperError(
+    "DATA_INVALID",
+    `${path} has no manifest: its process ended before the run began. It can be deleted`,
+    { path },
+  );
+}
+
 /** Every readable run, newest first, and what was wrong with the others. */
 export async function listRuns(
   files: Files,
@@ -259,7 +268,9 @@ export async function listRuns(
       runs.push(await openRun(files, runsDirectory, id));
     } catch (error) {
       if (!EsperError.is(error)) throw error;
-      unreadable.push(error);
+      unreadable.push(
+        EsperError.is(error, "RUN_NOT_FOUND") ? neverBegun(runsDirectory, id) : error,
+      );
     }
   }
   return { runs, unreadable };

@@ -1,4 +1,4 @@
-/** What the root actor needs from the process that started the run. Lives on the main thread only. */
+/** What the root actor needs from the process that started the run; on the main thread only. */
 import type { RunOrder, RunResult, SeedTransition } from "../../protocols/actors/growth.ts";
 import type { EpochPoint, SeedState } from "../../protocols/leyline/state.ts";
 

@@ -171,6 +171,18 @@ async function tryLock(
   return heldLock(files, path, owner);
 }
 
+/** True while a living process has the run; it may be gone a moment later. */
+export async function isRunHeld(
+  files: Files,
+  directory: string,
+  processes: Processes = systemProcesses(files),
+): Promise<boolean> {
+  const [highest] = await generations(files, directory);
+  if (highest === undefined) return false;
+  const owner = await readOwner(files, lockPath(directory, highest));
+  return owner !== null && (await isHeld(owner, processes));
+}
+
 /**
  * Takes the run for this process. The lock of a process that is gone is taken over.
  * @throws {RUN_LOCKED} naming the process that has it and the lock file.

@@ -66,7 +66,7 @@ async function openModel(ref: RunRef, files: Files): Promise<Model> {
     throw new EsperError(
       "CHECKPOINT_MISSING",
       `run ${run.runId} has no finished model (it is ${run.manifest.status}); ` +
-        `finish it with --resume ${run.runId}`,
+        `finish it with --resume ${run.directory}`,
       { runId: run.runId, path },
     );
   }

@@ -65,10 +65,13 @@ describe("runs", () => {
       datasetName: "rings",
     };
     const outcome = await type(words("runs"), {
-      listRuns: async () => [
-        { ...listing, status: "running", summary: null },
-        { ...listing, status: "completed", summary: SUMMARY },
-      ],
+      listRuns: async () => ({
+        runs: [
+          { ...listing, status: "running", summary: null },
+          { ...listing, status: "completed", summary: SUMMARY },
+        ],
+        unreadable: [],
+      }),
     });
     expect(outcome.stdout.split("\n")).toEqual([
       "RUN                         STARTED (UTC)        STATUS     DATA   SCORE            STEPS",
@@ -83,9 +86,28 @@ describe("runs", () => {
     expect(outcome).toMatchObject({ code: 0, stdout: "", stderr: "there are no runs in /r\n" });
   });
 
+  test("names on stderr the runs that cannot be read, and never says there are none", async () => {
+    const listRuns = async () => ({ runs: [], unreadable: ["/r/x/manifest.json is no manifest"] });
+    const outcome = await type(words("runs --runs /r"), { listRuns });
+    expect(outcome).toMatchObject({
+      code: 0,
+      stdout: "",
+      stderr: "not listed: /r/x/manifest.json is no manifest\nthere are no readable runs in /r\n",
+    });
+    const data = await type(words("runs --json --runs /r"), { listRuns });
+    expect(JSON.parse(data.stdout)).toMatchObject({
+      unreadable: ["/r/x/manifest.json is no manifest"],
+    });
+  });
+
   test("--json is one line of data also when there are none", async () => {
     const outcome = await type(words("runs --json --runs /r"));
-    expect(JSON.parse(outcome.stdout)).toEqual({ kind: "runs", runsDirectory: "/r", runs: [] });
+    expect(JSON.parse(outcome.stdout)).toEqual({
+      kind: "runs",
+      runsDirectory: "/r",
+      runs: [],
+      unreadable: [],
+    });
   });
 });
 

@@ -201,7 +201,7 @@ function recordedDeps(overrides: Partial<CliDeps>) {
     probeEngine: async (engine) => `${engine} opened`,
     listRuns: async (runsDirectory) => {
       asked.push({ listRuns: runsDirectory });
-      return [];
+      return { runs: [], unreadable: [] };
     },
     ...overrides,
   };

@@ -94,8 +94,9 @@ describe("a fault on an actor of the main thread", () => {
   test("a kill is refused before anything starts, because it would end the whole run", async () => {
     const outcome = await type(words("--fault kill:weatherlight@1s"), { loadConfig });
     expect(outcome.stderr).toBe(
-      "error USAGE: --fault kill:weatherlight: weatherlight runs on the main thread, which cannot " +
-        "be killed alone; allowed: crash:weatherlight, or kill another actor\n",
+      "error USAGE: --fault kill:weatherlight: weatherlight runs on the main thread, which" +
+        " " +
+        "cannot be killed alone; allowed: crash:weatherlight, or kill another actor\n",
     );
     expect(outcome.code).toBe(2);
     expect(outcome.requests).toEqual([]);

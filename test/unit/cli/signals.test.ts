@@ -156,7 +156,6 @@ test("without a run there is nothing to stop: a short command ends by itself", (
 test.each([
   [new EsperError("USAGE", "x"), EXIT.usage],
   [new EsperError("DEPENDENCY_MISSING", "x"), EXIT.dependency],
-  [new EsperError("GATE_BROKEN", "x"), EXIT.promiseBroken],
   [new EsperError("WAL_CORRUPT", "x"), EXIT.failed],
   [new InvariantViolation("x"), EXIT.failed],
   ["text", EXIT.failed],

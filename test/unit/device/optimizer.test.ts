@@ -12,7 +12,7 @@ import { normals, onEngine } from "./support.ts";
 const SHAPE = [3, 4];
 const options = (kind: OptimizerKind) => ({ kind, weightDecay: 0.1, clipNorm: 2 });
 
-/** Values after `steps` updates with known gradients; the first parameter decays, the second not. */
+/** Values after `steps` updates with known gradients; only the first parameter decays. */
 async function updated(
   engine: Engine,
   kind: OptimizerKind,

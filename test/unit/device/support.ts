@@ -1,5 +1,6 @@
 /** Small helpers for tests on a tensor engine. */
 import type { Samples } from "../../../src/protocols/dataset.ts";
+import { EsperError } from "../../../src/protocols/errors.ts";
 import type { HostSpec, ModuleSpec } from "../../../src/protocols/leyline/modules.ts";
 import type { Engine } from "../../../src/runtime/device/engine.ts";
 import { openEngine } from "../../../src/runtime/device/engine.ts";
@@ -105,3 +106,13 @@ export async function hostWeights(network: GrowableNetwork): Promise<number[]> {
     .sort()
     .flatMap((key) => [...arrays[key]!]);
 }
+
+/** The code of the error that `run` ends with, or null. */
+export const codeOf = async (run: () => unknown): Promise<string | null> => {
+  try {
+    await run();
+  } catch (error) {
+    return EsperError.is(error) ? error.code : String(error);
+  }
+  return null;
+};

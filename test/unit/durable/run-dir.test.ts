@@ -4,8 +4,14 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RunRequest, RunSummary } from "../../../src/protocols/run.ts";
 import { systemFiles as files } from "../../../src/runtime/durable/files.ts";
+import { createCommands } from "../../../src/runtime/run/commands.ts";
 import { createRun, listRuns, openRun } from "../../../src/runtime/run/run-dir.ts";
-import { lockRun, type Processes, systemProcesses } from "../../../src/runtime/run/run-lock.ts";
+import {
+  isRunHeld,
+  lockRun,
+  type Processes,
+  systemProcesses,
+} from "../../../src/runtime/run/run-lock.ts";
 import { TestClock } from "../../fixtures/context.ts";
 import { MemoryFiles } from "../../fixtures/memory-files.ts";
 
@@ -143,6 +149,43 @@ describe("a run directory", () => {
       code: "DATA_INVALID",
       details: { field: "runId" },
     });
+  });
+
+  it("tells a run that is held from one whose process is gone or has left", async () => {
+    const { run, lock } = await create();
+    const dead: Processes = { ...systemProcesses(files), alive: () => false };
+    expect(await isRunHeld(files, run.directory)).toBe(true);
+    expect(await isRunHeld(files, run.directory, dead)).toBe(false);
+    await lock.release();
+    expect(await isRunHeld(files, run.directory)).toBe(false);
+    expect(await isRunHeld(files, runsDirectory)).toBe(false);
+  });
+
+  it("lists a run whose process is gone as interrupted, never as running", async () => {
+    const { run, lock } = await create();
+    const { listRuns: list } = createCommands({
+      files,
+      clock,
+      version: "1",
+      nodeVersion: "20",
+      residentBytes: () => 0,
+    });
+    expect((await list(runsDirectory)).runs).toMatchObject([{ status: "running" }]);
+    await lock.release();
+    const { runs } = await list(runsDirectory);
+    expect(runs).toMatchObject([{ runId: run.runId, status: "interrupted" }]);
+  });
+
+  it("says of damaged text and of a run that never began what they are", async () => {
+    const { run } = await create();
+    await writeFile(run.paths.manifest, "{");
+    const [damaged] = (await listRuns(files, runsDirectory)).unreadable;
+    expect(damaged?.message).toContain("is not a run's manifest: it is not JSON. Restore it");
+    await unlink(run.paths.manifest);
+    const [begun] = (await listRuns(files, runsDirectory)).unreadable;
+    expect(begun?.message).toBe(
+      `${run.directory} has no manifest: its process ended before the run began. It can be deleted`,
+    );
   });
 
   it("lists nothing where there is no directory", async () => {

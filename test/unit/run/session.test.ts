@@ -28,7 +28,7 @@ function newSession(save: () => Promise<string> = async () => "path") {
 }
 
 describe("a run session", () => {
-  it("gives the first trainer its own incarnation and every later one a new, durable one", async () => {
+  it("gives every trainer after the first a new, durable incarnation", async () => {
     const { session, incarnations } = newSession();
     expect((await session.nextOrder(1))?.identity.incarnation).toBe(3);
     const second = await session.nextOrder(2);

@@ -75,10 +75,12 @@ export async function runReport(run: string, values: ReportValues, deps: CliDeps
 /** `runs`: the runs of a folder, newest first. */
 export async function runList(values: GlobalValues, deps: CliDeps): Promise<number> {
   const runsDirectory = await runsFolder(values, deps);
-  const runs = await deps.listRuns(runsDirectory);
-  if (values.json) return writeJson(deps, { kind: "runs", runsDirectory, runs });
+  const { runs, unreadable } = await deps.listRuns(runsDirectory);
+  if (values.json) return writeJson(deps, { kind: "runs", runsDirectory, runs, unreadable });
+  for (const message of unreadable) talk(values, deps, `not listed: ${message}`);
   if (runs.length === 0) {
-    talk(values, deps, `there are no runs in ${runsDirectory}`);
+    const readable = unreadable.length === 0 ? "" : "readable ";
+    talk(values, deps, `there are no ${readable}runs in ${runsDirectory}`);
     return EXIT.done;
   }
   const rows = [["RUN", "STARTED (UTC)", "STATUS", "DATA", "SCORE", "STEPS"], ...runs.map(runRow)];

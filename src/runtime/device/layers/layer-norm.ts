@@ -6,7 +6,7 @@ import type { LayerSpec } from "../../../protocols/leyline/modules.ts";
 import type { GradSaveFunc, Tensor, Tf } from "../engine-types.ts";
 import type { Forward, LayerSite } from "./layer.ts";
 
-/** n = (x - mean) / sqrt(variance + epsilon), and dx = (dy - mean(dy) - n mean(dy n)) / deviation. */
+/** n = (x - mean) / sqrt(variance + epsilon); dx = (dy - mean(dy) - n mean(dy n)) / deviation. */
 function normalise(tf: Tf, epsilon: number): Forward {
   const normalised = tf.customGrad((...given) => {
     const x = given[0] as Tensor;
