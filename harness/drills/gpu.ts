@@ -62,7 +62,7 @@ export async function drillGpu(): Promise<readonly Verdict[]> {
   const first = gpu.tensors[0] ?? Number.NaN;
   return [
     {
-      promise: `${gpu.losses.length} steps with graft, shadow and blend: losses within ${TOLERANCE}`,
+      promise: `${gpu.losses.length} steps, graft, shadow and blend: losses within ${TOLERANCE}`,
       measured: `${losses.toExponential(1)} on ${gpu.engine}`,
       kept: losses <= TOLERANCE,
     },
