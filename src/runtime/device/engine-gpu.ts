@@ -145,7 +145,7 @@ function closeWebGpu(tf: Tf): void {
   tf.registerBackend("webgpu", factory);
 }
 
-/** @throws {DEPENDENCY_MISSING} without package or adapter, and for a software adapter. */
+/** @throws {DEPENDENCY_MISSING} without package or adapter, and for an unwanted software one. */
 export async function startWebGpu(allowSoftwareGpu: boolean): Promise<StartedBackend> {
   let restoreGlobals: (() => void) | null = null;
   try {

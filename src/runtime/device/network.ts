@@ -122,8 +122,8 @@ export class GrowableNetwork {
   /**
    * Grafts a seed at a site, behind the grafts already there; it starts idle with alpha 0.
    * @throws {GRAFT_SHAPE} when the module does not map the site's shape to itself
-   * @throws {BLEND_INVALID} @throws {COMMAND_INVALID} for an unknown site or used seed id; nothing
-   * has changed then.
+   * @throws {BLEND_INVALID} @throws {COMMAND_INVALID} for an unknown site or a used seed id;
+   * nothing has changed then.
    */
   graft(
     seedId: string,

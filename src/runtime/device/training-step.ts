@@ -1,6 +1,6 @@
 /**
  * One optimizer step: all passes see the same weights, then the weights change. On an engine whose
- * memory is ours nothing is waited for; on a device the numbers of a step are read together, once.
+ * memory is ours nothing is waited for; on a device all numbers of the step are read at once.
  */
 import type { Task } from "../../protocols/dataset.ts";
 import { invariant } from "../../protocols/errors.ts";

@@ -144,6 +144,35 @@ describe("--resume", () => {
   });
 });
 
+describe("a software GPU", () => {
+  const allowedBy = async (line: string) => {
+    const seen: boolean[] = [];
+    const outcome = await type(words(line), {
+      train: async (_request, _observer, _stop, context) => {
+        seen.push(context.allowSoftwareGpu);
+        return SUMMARY;
+      },
+    });
+    return { seen, stderr: outcome.stderr, code: outcome.code };
+  };
+
+  test("is allowed by its flag alone, for a new run and a resumed one", async () => {
+    const gpu = "--topology local-gpu";
+    expect((await allowedBy(gpu)).seen).toEqual([false]);
+    expect((await allowedBy(`${gpu} --allow-software-gpu`)).seen).toEqual([true]);
+    expect((await allowedBy(`${gpu} --resume latest --allow-software-gpu`)).seen).toEqual([true]);
+  });
+
+  test("is not asked for on a topology without a GPU", async () => {
+    for (const line of ["--allow-software-gpu", "--resume latest --allow-software-gpu"]) {
+      const { seen, stderr, code } = await allowedBy(line);
+      expect(seen).toEqual([]);
+      expect(stderr).toContain("local-cpu has the engine wasm");
+      expect(code).toBe(2);
+    }
+  });
+});
+
 describe("the observer", () => {
   test.each([
     ["", false, "plain"],

@@ -146,6 +146,20 @@ describe("a network whose values must be awaited", () => {
     resumed.dispose();
   });
 
+  it("believes no number of a device that failed, and leaks nothing", async () => {
+    const failing = {
+      ...away,
+      checkDevice: () => {
+        throw new Error("it was lost");
+      },
+    };
+    const network = grown(failing);
+    await expect(network.trainStep(samples, 0.01)).rejects.toThrow("it was lost");
+    await expect(network.evaluate(samples)).rejects.toThrow("it was lost");
+    await expect(network.snapshot()).rejects.toThrow("it was lost");
+    network.dispose();
+  });
+
   it("gives up a step whose network is disposed of meanwhile, and leaks nothing", async () => {
     const network = grown(away);
     const step = network.trainStep(samples, 0.01);

@@ -362,42 +362,4 @@ describe("a growable network", () => {
     expect((await regression.evaluate(data)).score).toBeGreaterThan(0.95);
     regression.dispose();
   });
-
-  it("grows a cnn at a map site", async () => {
-    const x = normals(24 * 64, "images");
-    const y = Float32Array.from({ length: 24 }, (_, row) => (x[row * 64]! > 0 ? 1 : 0));
-    const cnn = makeNetwork(engine, {
-      inputShape: [8, 8, 1],
-      outputUnits: 2,
-      host: hostSpec({ kind: "cnn", widths: [3, 4] }, [8, 8, 1]),
-    });
-    expect(cnn.sites).toEqual([
-      { siteId: "conv1", kind: "map", shape: [4, 4, 3], depth: 0 },
-      { siteId: "conv2", kind: "map", shape: [2, 2, 4], depth: 1 },
-    ]);
-    cnn.graft(
-      "s",
-      "conv1",
-      {
-        layers: [
-          { kind: "depthwise", kernel: 3, activation: "silu" },
-          { kind: "conv2d", filters: 3, kernel: 1, activation: "linear", init: { normal: 0.1 } },
-        ],
-      },
-      {
-        mode: "CHANNEL",
-        alphaVec: [1, 0.5, 0],
-        hostGradient: "through",
-        random: createRandom(1, "s"),
-      },
-    );
-    cnn.setPhase("s", "shadow");
-    const first = await cnn.trainStep({ count: 24, x, y }, 0.02);
-    for (let step = 0; step < 30; step++) await cnn.trainStep({ count: 24, x, y }, 0.02);
-    cnn.setPhase("s", "blend");
-    cnn.setAlpha("s", 1);
-    for (let step = 0; step < 30; step++) await cnn.trainStep({ count: 24, x, y }, 0.02);
-    expect((await cnn.evaluate({ count: 24, x, y })).loss).toBeLessThan(first.loss / 3);
-    cnn.dispose();
-  });
 });
