@@ -25,16 +25,11 @@ async function productVersion(): Promise<string> {
 
 const stderr = openOutput(process.stderr, () => undefined);
 
-/**
- * A reader that leaves (`| head`, a lost terminal) does not end a run: its results are in the run
- * directory all the same. Any other failure of the stream is told once.
- */
-function onStdoutBroken(breakage: Breakage): void {
-  if (breakage.kind === "reader-gone") return;
-  stderr.write(`standard output failed (${breakage.message}); the run goes on without it\n`);
+/** Without its output a run is stopped like by a signal: with a checkpoint, ready to be resumed. */
+function explain(breakage: Breakage): string {
+  if (breakage.kind === "reader-gone") return "the reader of standard output is gone";
+  return `standard output failed (${breakage.message})`;
 }
-
-const stdout = openOutput(process.stdout, onStdoutBroken);
 
 async function run(): Promise<number> {
   const version = await productVersion();
@@ -47,7 +42,8 @@ async function run(): Promise<number> {
     clock: systemClock,
     say: (line) => stderr.write(`${line}\n`),
   });
-  return main(process.argv.slice(2), {
+  const stdout = openOutput(process.stdout, (breakage) => signals.stopRun(explain(breakage)));
+  const exitCode = await main(process.argv.slice(2), {
     version,
     stdout,
     stderr,
@@ -65,8 +61,8 @@ async function run(): Promise<number> {
       residentBytes: () => process.resourceUsage().maxRSS * KIB,
     }),
   });
+  await Promise.all([stdout.drained(), stderr.drained()]);
+  return exitCode;
 }
 
-const exitCode = await run();
-await Promise.all([stdout.drained(), stderr.drained()]);
-process.exit(exitCode);
+process.exit(await run());

@@ -156,12 +156,17 @@ async function execute(
   });
 }
 
-function publish(transitions: readonly SeedTransition[], ctx: Context): void {
+function publish(
+  transitions: readonly SeedTransition[],
+  { incarnation }: RunIdentity,
+  ctx: Context,
+): void {
   for (const move of transitions) {
     const attributes = {
       seed_id: move.seedId,
       site_id: move.siteId,
       blueprint_id: move.blueprintId,
+      incarnation,
       step: move.step,
       from: move.from,
       to: move.to,
@@ -213,7 +218,7 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
       const command = await verified(signed, identity.runId, ctx);
       try {
         const transitions = await execute(command, manager, step, ctx);
-        publish(transitions, ctx);
+        publish(transitions, identity, ctx);
         return { transitions };
       } catch (error) {
         reject(error, command.commandId, ctx);
@@ -222,9 +227,9 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
     },
 
     async advance(state, evidence, ctx) {
-      const { manager } = attached(state);
+      const { identity, manager } = attached(state);
       const transitions = await manager.advance(evidence);
-      publish(transitions, ctx);
+      publish(transitions, identity, ctx);
       return { transitions, busy: manager.busy };
     },
 

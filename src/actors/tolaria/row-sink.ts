@@ -1,6 +1,8 @@
 /**
- * Carries metric rows to the collector in numbered batches. Training goes on while batches are
- * being written; it waits only when too many are unconfirmed, and stops when one was refused.
+ * Carries metric rows to the collector in numbered batches, each after the one before is confirmed:
+ * the collector takes a number at or below its last for a repetition, so a batch that overtook an
+ * earlier one during a restart would lose that one. Training goes on meanwhile; it waits only when
+ * too many are unconfirmed, and stops when one was refused.
  */
 import type { MetricRow } from "../../protocols/actors/durable.ts";
 
@@ -14,6 +16,7 @@ export class RowSink {
   readonly #unconfirmed = new Set<Promise<void>>();
   #rows: MetricRow[] = [];
   #batch = 0;
+  #last: Promise<void> = Promise.resolve();
   #failure: { readonly error: unknown } | null = null;
 
   constructor(send: SendBatch) {
@@ -37,18 +40,26 @@ export class RowSink {
 
   #dispatch(): void {
     this.#batch += 1;
+    const batch = this.#batch;
     const rows = this.#rows;
     this.#rows = [];
-    const sent = this.#send(this.#batch, rows).then(
-      () => undefined,
-      (error: unknown) => {
-        this.#failure ??= { error };
-      },
-    );
-    const settled = sent.then(() => {
-      this.#unconfirmed.delete(settled);
-    });
+    const settled = this.#last
+      .then(() => this.#deliver(batch, rows))
+      .then(() => {
+        this.#unconfirmed.delete(settled);
+      });
     this.#unconfirmed.add(settled);
+    this.#last = settled;
+  }
+
+  /** After a refusal nothing more is sent: a later batch would hide the gap. */
+  async #deliver(batch: number, rows: readonly MetricRow[]): Promise<void> {
+    if (this.#failure !== null) return;
+    try {
+      await this.#send(batch, rows);
+    } catch (error) {
+      this.#failure = { error };
+    }
   }
 
   #throwFailure(): void {

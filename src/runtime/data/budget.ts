@@ -32,7 +32,7 @@ export function tooLarge(
   return new EsperError(
     "DATA_TOO_LARGE",
     `${path}: ${what}, the memory budget for data is ${formatMib(budgetBytes)}: ` +
-      "use fewer rows or columns, or raise the budget",
+      "use fewer rows or columns",
     { path, neededBytes, budgetBytes },
   );
 }

@@ -213,7 +213,7 @@ export async function launch(
   context: TrainContext,
   deps: LaunchDeps,
 ): Promise<RunSummary> {
-  const { run, lock } = prepared;
+  const { run } = prepared;
   const level = context.verbose ? "debug" : String(context.settings.values.ESP_LOG_LEVEL);
   const log = openRunLog(run.paths.log, level.toLowerCase());
   try {
@@ -230,14 +230,24 @@ export async function launch(
     throw withAdvice(error, prepared);
   } finally {
     log.close();
+    await releaseLock(prepared, observer);
+  }
+}
+
+/** A lock that cannot be given back must not hide how the run ended; it names a dead process. */
+async function releaseLock({ lock }: PreparedRun, observer: RunObserver): Promise<void> {
+  try {
     await lock.release();
+  } catch (error) {
+    const message = `the run's lock could not be given back: ${String(error)}`;
+    observer.on({ kind: "notice", level: "ERROR", message });
   }
 }
 
 /** The log itself does not know by which words a person asks for salvage. */
 function withAdvice(error: unknown, { run, salvage }: PreparedRun): unknown {
   if (!EsperError.is(error, "WAL_CORRUPT") || salvage) return error;
-  const advice = `Continue without the damaged part: --resume ${run.runId} --salvage`;
+  const advice = `Continue without the damaged part: --resume ${run.directory} --salvage`;
   return new EsperError(error.code, `${error.message}. ${advice}`, error.details, error);
 }
 

@@ -9,7 +9,6 @@ import { BLEND_MODES, type BlendModeName } from "../../protocols/leyline/enums.t
 import type { RunRequest } from "../../protocols/run.ts";
 import type { ResumeRequest, TrainContext } from "../cli/deps.ts";
 import type { Clock } from "../clock.ts";
-import type { Settings } from "../config/settings.ts";
 import { loadDataset } from "../data/load.ts";
 import { countHostParameters } from "../device/host-size.ts";
 import { describeHost } from "../device/hosts.ts";
@@ -45,16 +44,6 @@ export interface PrepareDeps {
   readonly dataBudgetBytes: number;
 }
 
-/**
- * Seeds are built to be added to what is there, so RESIDUAL is the default; the reference's
- * CONVEX, which replaces it, only when the user asks for it.
- */
-function blendModeOf(settings: Settings): BlendModeName {
-  const asked = settings.sources.TAMIYO_BLEND_MODE_DEFAULT === "environment";
-  const mode = BLEND_MODES.find((name) => name === settings.values.TAMIYO_BLEND_MODE_DEFAULT);
-  return asked && mode !== undefined ? mode : "RESIDUAL";
-}
-
 /** A run keeps the blend it was started with, whatever the environment says today. */
 function storedBlendMode(run: Run): BlendModeName {
   const stored = BLEND_MODES.find((name) => name === run.manifest.options["blendMode"]);
@@ -82,7 +71,11 @@ export async function prepareNew(
     files,
     budgetBytes: deps.dataBudgetBytes,
   });
-  const options = resolveOptions(request, dataset, blendModeOf(context.settings));
+  const options = resolveOptions(
+    request,
+    dataset,
+    context.settings.values.TAMIYO_BLEND_MODE_DEFAULT,
+  );
   const secret = chooseSecret(context.settings.values.ESPER_LEYLINE_SECRET, true);
   const { run, lock } = await createRun({
     files,
@@ -128,7 +121,7 @@ async function latestCheckpoint(run: Run, salvage: boolean, notices: string[]) {
     throw new EsperError(
       "CHECKPOINT_DIGEST",
       `${first.error.message}; ${instead}. ` +
-        `Continue from there with --resume ${run.runId} --salvage`,
+        `Continue from there with --resume ${run.directory} --salvage`,
       { ...first.error.details, recoverableStep: good?.step ?? null },
     );
   }

@@ -6,7 +6,7 @@ import { choice, flag, integer, number, text } from "./kinds.ts";
 export const TAMIYO_SETTINGS = [
   flag("TAMIYO_CONSERVATIVE_MODE", false, "Holds all growth: the network only trains"),
   number("TAMIYO_STEP_TIMEOUT_MS", 5, [0.1, 60_000], "Time budget of one decision"),
-  choice("TAMIYO_BLEND_MODE_DEFAULT", BLEND_MODES, "CONVEX", "How a seed joins the network"),
+  choice("TAMIYO_BLEND_MODE_DEFAULT", BLEND_MODES, "RESIDUAL", "How a seed joins the network"),
   flag("TAMIYO_WAL_STRICT_VALIDATION", true, "Refuses a damaged log instead of salvaging it"),
   integer("TAMIYO_FIELD_REPORT_RETENTION_HOURS", 24, [1, 8_760], "How long reports are kept"),
   integer("TAMIYO_FIELD_REPORT_MAX_RETRIES", 3, [0, 100], "Attempts to deliver a report"),
