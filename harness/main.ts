@@ -38,7 +38,7 @@ function buildProgram(finish: (kept: boolean) => void): Command {
   program
     .command("growth")
     .description("the policy against random timing, random blueprints, no gates, fixed networks")
-    .option("--task <name>", "spirals, parity, rings, digits or csv", "spirals")
+    .option("--task <name>", "spirals, parity, rings, digits, orchard or kiln", "spirals")
     .option("--seeds <n>", "number of seeds, from 1 up", integer, 20)
     .option("--jobs <n>", "runs at a time", integer, 2)
     .addOption(update())

@@ -48,42 +48,18 @@ function spiralsPromises(reports: readonly ArmReport[], seeds: number): readonly
   ];
 }
 
+function task(name: string, inputs: number, outputs: number, flags: readonly string[]): GrowthTask {
+  return { name, inputs, outputs, flags, promises: (reports) => [growthHelps(reports)] };
+}
+
 const TASKS: readonly GrowthTask[] = [
-  {
-    name: "spirals",
-    inputs: 2,
-    outputs: 2,
-    flags: ["--dataset", "spirals"],
-    promises: spiralsPromises,
-  },
-  {
-    name: "parity",
-    inputs: 8,
-    outputs: 2,
-    flags: ["--dataset", "parity", "--host", "mlp:2"],
-    promises: (reports) => [growthHelps(reports)],
-  },
-  {
-    name: "rings",
-    inputs: 2,
-    outputs: 3,
-    flags: ["--dataset", "rings", "--host", "mlp:2"],
-    promises: (reports) => [growthHelps(reports)],
-  },
-  {
-    name: "digits",
-    inputs: 256,
-    outputs: 10,
-    flags: ["--dataset", "digits", "--epochs", "40"],
-    promises: (reports) => [growthHelps(reports)],
-  },
-  {
-    name: "csv",
-    inputs: 12,
-    outputs: 1,
-    flags: ["--data", "examples/data/regression.csv", "--target", "target", "--host", "mlp:4"],
-    promises: (reports) => [growthHelps(reports)],
-  },
+  { ...task("spirals", 2, 2, ["--dataset", "spirals"]), promises: spiralsPromises },
+  task("parity", 8, 2, ["--dataset", "parity"]),
+  // The default host solves the rings alone; half of it does not.
+  task("rings", 2, 3, ["--dataset", "rings", "--host", "mlp:2"]),
+  task("digits", 256, 10, ["--dataset", "digits", "--epochs", "120"]),
+  task("orchard", 8, 3, ["--data", "examples/data/orchard.csv", "--target", "ripens"]),
+  task("kiln", 8, 1, ["--data", "examples/data/kiln.csv", "--target", "strength_mpa"]),
 ];
 
 /** @throws when there is no such task, naming those there are. */

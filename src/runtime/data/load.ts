@@ -9,6 +9,7 @@ import { makeRings } from "./builtin/rings.ts";
 import { makeSpirals } from "./builtin/spirals.ts";
 import { loadCsv } from "./csv/load-csv.ts";
 import { loadCifar, loadIdx } from "./images/load-images.ts";
+import { normalisationNote } from "./normalisation.ts";
 import type { LoadOptions } from "./source.ts";
 
 const BUILTIN: Readonly<Record<BuiltinDataset, (seed: number) => Dataset>> = {
@@ -18,11 +19,7 @@ const BUILTIN: Readonly<Record<BuiltinDataset, (seed: number) => Dataset>> = {
   digits: makeDigits,
 };
 
-/**
- * Loads what was asked for. The same request on the same files gives the same digest.
- * @throws {DATA_INVALID} @throws {DATA_TOO_LARGE} @throws {USAGE} for the validation share.
- */
-export async function loadDataset(request: DatasetRequest, options: LoadOptions): Promise<Dataset> {
+async function load(request: DatasetRequest, options: LoadOptions): Promise<Dataset> {
   switch (request.kind) {
     case "builtin":
       return BUILTIN[request.name](request.seed);
@@ -33,4 +30,14 @@ export async function loadDataset(request: DatasetRequest, options: LoadOptions)
     case "cifar10":
       return loadCifar(request, options);
   }
+}
+
+/**
+ * Loads what was asked for. The same request on the same files gives the same digest.
+ * @throws {DATA_INVALID} @throws {DATA_TOO_LARGE} @throws {USAGE} for the validation share.
+ */
+export async function loadDataset(request: DatasetRequest, options: LoadOptions): Promise<Dataset> {
+  const dataset = await load(request, options);
+  const notes = [...dataset.report.notes, normalisationNote(dataset)];
+  return { ...dataset, report: { ...dataset.report, notes } };
 }
