@@ -3,7 +3,7 @@
  * is read, replaced as a whole when it is written. It never holds the secret.
  */
 import { z } from "zod";
-import { BUILTIN_DATASETS } from "../../protocols/dataset.ts";
+import { BUILTIN_DATASETS, type DataReport } from "../../protocols/dataset.ts";
 import { EsperError } from "../../protocols/errors.ts";
 import { GROWTH_ARMS, type RunRequest, type RunSummary } from "../../protocols/run.ts";
 import { atomicWrite, type Files } from "../durable/files.ts";
@@ -78,6 +78,17 @@ const summarySchema: z.ZodType<RunSummary> = z.strictObject({
   digest: z.string(),
 });
 
+const counts = z.record(z.string(), z.number());
+const dataReportSchema: z.ZodType<DataReport> = z.strictObject({
+  source: z.string(),
+  rows: count,
+  features: count,
+  dropped: counts,
+  filled: counts,
+  classBalance: counts.nullable(),
+  notes: z.array(z.string()),
+});
+
 export const RUN_STATUSES = ["running", "completed", "stopped", "failed"] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
 
@@ -87,7 +98,7 @@ const manifestSchema = z.strictObject({
   /** ISO 8601, UTC. */
   createdAt: z.iso.datetime(),
   request: requestSchema,
-  dataset: z.strictObject({ name: z.string(), digest: z.string() }),
+  dataset: z.strictObject({ name: z.string(), digest: z.string(), report: dataReportSchema }),
   /** The training options that followed from the request and the data. */
   options: z.record(z.string(), z.unknown()),
   versions: z.strictObject({ node: z.string(), product: z.string() }),

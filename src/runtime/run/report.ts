@@ -45,6 +45,7 @@ export async function writeReport(run: Run, file: string, files: Files): Promise
     summary: run.manifest.summary,
     rows,
     events,
+    data: run.manifest.dataset.report,
     configuration: { ...run.manifest.request, options: run.manifest.options },
   });
   await atomicWrite(files, file, new TextEncoder().encode(html));

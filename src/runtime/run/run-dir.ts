@@ -4,6 +4,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { basename, dirname, join } from "node:path";
+import type { Dataset } from "../../protocols/dataset.ts";
 import { EsperError } from "../../protocols/errors.ts";
 import type { RunRequest } from "../../protocols/run.ts";
 import { didYouMean } from "../cli/suggest.ts";
@@ -116,7 +117,7 @@ export interface NewRun {
   readonly files: Files;
   readonly clock: Clock;
   readonly request: RunRequest;
-  readonly dataset: { readonly name: string; readonly digest: string };
+  readonly dataset: Pick<Dataset, "name" | "digest" | "report">;
   readonly options: Readonly<Record<string, unknown>>;
   readonly versions: Manifest["versions"];
   /** A secret made for this run, to be kept in it; null when the user brought one. */
@@ -168,7 +169,7 @@ export async function createRun(
     runId: basename(directory),
     createdAt: new Date(nowMs).toISOString(),
     request,
-    dataset: { name: dataset.name, digest: dataset.digest },
+    dataset: { name: dataset.name, digest: dataset.digest, report: dataset.report },
     options: { ...options.options },
     versions,
     status: "running",

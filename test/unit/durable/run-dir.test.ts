@@ -71,12 +71,22 @@ const summary: RunSummary = {
   digest: "ab",
 };
 
+const REPORT = {
+  source: "built-in: spirals",
+  rows: 770,
+  features: 2,
+  dropped: {},
+  filled: {},
+  classBalance: { first: 385, second: 385 },
+  notes: ["a note"],
+};
+
 const create = (generatedSecret: string | null = null, name = "Two Spirals!") =>
   createRun({
     files,
     clock,
     request: request(),
-    dataset: { name, digest: "d1" },
+    dataset: { name, digest: "d1", report: REPORT },
     options: { batchSize: 32, host: { layers: [] } },
     versions: { node: "v20", product: "0.1.0" },
     generatedSecret,
