@@ -2,6 +2,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { runBenches } from "./bench/run.ts";
 import { runDrills } from "./drills/run.ts";
+import { writeGrowthResults } from "./growth/results.ts";
 import { runGrowth } from "./growth/run.ts";
 import { writeStaticAnalysis } from "./static-analysis/write.ts";
 
@@ -46,6 +47,13 @@ function buildProgram(finish: (kept: boolean) => void): Command {
       async (options: { task: string; seeds: number; jobs: number; updateBaselines?: boolean }) =>
         finish(await runGrowth({ ...options, update: options.updateBaselines === true })),
     );
+  program
+    .command("growth-results")
+    .description("writes docs/growth-results.md from baselines/growth")
+    .action(() => {
+      writeGrowthResults(process.cwd());
+      finish(true);
+    });
   program
     .command("static-analysis")
     .description("writes docs/static-analysis.md")
