@@ -1,4 +1,4 @@
-/** Says in one line how raw values became inputs and targets, for the person who reads the start. */
+/** Says in one line how raw values became inputs and targets, for whoever reads the start. */
 import type { Dataset } from "../../protocols/dataset.ts";
 
 type Encodings = Pick<Dataset, "input" | "target">;
