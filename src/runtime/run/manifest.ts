@@ -105,6 +105,8 @@ const manifestSchema = z.strictObject({
   status: z.enum(RUN_STATUSES),
   /** 1 for a fresh run, counted up before every resume or rewind. */
   incarnation: z.int().positive(),
+  /** Steps whose decision never came; a resumed run repeats the miss (see run/misses.ts). */
+  missedDecisions: z.array(count).default([]),
   summary: summarySchema.nullable(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;

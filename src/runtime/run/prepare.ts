@@ -178,14 +178,17 @@ async function reopen(
   const given = context.settings.values.ESPER_LEYLINE_SECRET;
   const secret = chooseSecret(given ?? stored, false);
   const incarnation = run.manifest.incarnation + 1;
-  await run.update({ incarnation, status: "running" });
+  // Training rewinds the metrics to its checkpoint, and with them the rows of later misses.
+  const inMetrics = await readMisses(files, run.paths.metrics);
+  const missedDecisions = [...new Set([...run.manifest.missedDecisions, ...inMetrics])];
+  await run.update({ incarnation, status: "running", missedDecisions });
   const options = resolveOptions(request, dataset, storedBlendMode(run));
   const order: RunOrder = {
     identity: { runId: run.runId, incarnation, seed: request.seed },
     dataset,
     options,
     checkpoint: good?.bytes ?? null,
-    missedDecisions: await readMisses(files, run.paths.metrics),
+    missedDecisions,
   };
   return {
     request,

@@ -57,7 +57,9 @@ export function runPaths(directory: string): RunPaths {
   };
 }
 
-type ManifestChanges = Partial<Pick<Manifest, "status" | "incarnation" | "summary">>;
+type ManifestChanges = Partial<
+  Pick<Manifest, "status" | "incarnation" | "summary" | "missedDecisions">
+>;
 
 /** A run on disk. Change it only while its lock is held. */
 export class Run {
@@ -174,6 +176,7 @@ export async function createRun(
     versions,
     status: "running",
     incarnation: 1,
+    missedDecisions: [],
     summary: null,
   };
   try {

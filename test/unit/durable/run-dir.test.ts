@@ -106,13 +106,17 @@ describe("a run directory", () => {
 
   it("is found by latest, id and path with everything it was created with", async () => {
     const { run } = await create();
-    await run.update({ status: "completed", incarnation: 3 });
+    await run.update({ status: "completed", incarnation: 3, missedDecisions: [48] });
     await run.update({ summary });
     for (const name of ["latest", run.runId, run.directory]) {
       const found = await openRun(files, runsDirectory, name);
       expect(found.runId).toBe(run.runId);
       expect(found.manifest).toEqual({ ...run.manifest, request: request(), summary });
-      expect(found.manifest).toMatchObject({ status: "completed", incarnation: 3 });
+      expect(found.manifest).toMatchObject({
+        status: "completed",
+        incarnation: 3,
+        missedDecisions: [48],
+      });
     }
   });
 

@@ -1,0 +1,90 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, it } from "vitest";
+import type { RunRequest } from "../../../src/protocols/run.ts";
+import type { TrainContext } from "../../../src/runtime/cli/deps.ts";
+import { systemClock } from "../../../src/runtime/clock.ts";
+import { loadSettings } from "../../../src/runtime/config/settings.ts";
+import { systemFiles } from "../../../src/runtime/durable/files.ts";
+import { prepareNew, prepareResume } from "../../../src/runtime/run/prepare.ts";
+
+const deps = {
+  files: systemFiles,
+  clock: systemClock,
+  versions: { node: "v20", product: "0" },
+  dataBudgetBytes: 2 ** 28,
+};
+const contextWith = (environment: Record<string, string> = {}) =>
+  ({ settings: loadSettings(environment) }) as unknown as TrainContext;
+
+let runsDirectory: string;
+
+beforeEach(async () => {
+  runsDirectory = await mkdtemp(join(tmpdir(), "esper-prepare-"));
+});
+
+afterEach(async () => {
+  await rm(runsDirectory, { recursive: true, force: true });
+});
+
+const request = (): RunRequest => ({
+  topology: "local-cpu",
+  seed: 3,
+  runsDirectory,
+  data: { kind: "builtin", name: "spirals" },
+  validationShare: 0.2,
+  host: null,
+  epochs: 5,
+  batchSize: null,
+  optimizer: null,
+  learningRate: null,
+  weightDecay: null,
+  targetScore: null,
+  growth: true,
+  arm: "policy",
+  faults: [],
+});
+
+const resume = () => ({
+  resume: { runsDirectory, run: "latest" },
+  salvage: false,
+  topology: "local-cpu",
+  faults: [],
+});
+
+it("continues as a new incarnation with the secret and the blend it began with", async () => {
+  const first = await prepareNew(request(), contextWith(), deps);
+  await first.lock.release();
+  const changed = contextWith({ TAMIYO_BLEND_MODE_DEFAULT: "CONVEX" });
+  const second = await prepareResume(resume(), changed, deps);
+  expect(second.order.identity).toEqual({ runId: first.run.runId, incarnation: 2, seed: 3 });
+  expect(second.secret).toEqual({ value: first.secret.value, generated: false });
+  expect(second.order.options).toEqual(first.order.options);
+  await second.lock.release();
+});
+
+it("remembers missed decisions over several resumes, also when their rows are gone", async () => {
+  const first = await prepareNew(request(), contextWith(), deps);
+  await first.lock.release();
+  await writeFile(first.run.paths.metrics, '{"kind":"decision_miss","step":48}\n');
+  const second = await prepareResume(resume(), contextWith(), deps);
+  expect(second.order.missedDecisions).toEqual([48]);
+  await second.lock.release();
+  await writeFile(first.run.paths.metrics, "");
+  const third = await prepareResume(resume(), contextWith(), deps);
+  expect(third.order.missedDecisions).toEqual([48]);
+  await third.lock.release();
+});
+
+it("refuses a completed run, and a run that another process holds", async () => {
+  const first = await prepareNew(request(), contextWith(), deps);
+  await expect(prepareResume(resume(), contextWith(), deps)).rejects.toMatchObject({
+    code: "RUN_LOCKED",
+  });
+  await first.run.update({ status: "completed" });
+  await first.lock.release();
+  await expect(prepareResume(resume(), contextWith(), deps)).rejects.toMatchObject({
+    code: "USAGE",
+  });
+});
