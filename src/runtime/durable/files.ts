@@ -198,6 +198,16 @@ export async function statIfPresent(files: Files, path: string): Promise<FileSta
   }
 }
 
+/** The file as text, or null when it is not there. */
+export async function readTextIfPresent(files: Files, path: string): Promise<string | null> {
+  try {
+    return new TextDecoder().decode(await files.read(path));
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw error;
+  }
+}
+
 /** Removes the file when it is there. */
 export async function removeIfPresent(files: Files, path: string): Promise<void> {
   try {

@@ -1,6 +1,6 @@
 /** Decisions that missed their deadline, as `metrics.jsonl` remembers them, for an equal replay. */
 import { z } from "zod";
-import { type Files, isMissing } from "../durable/files.ts";
+import { type Files, readTextIfPresent } from "../durable/files.ts";
 
 const missSchema = z.object({ kind: z.literal("decision_miss"), step: z.int() });
 
@@ -16,14 +16,8 @@ function missOf(line: string): number | null {
 
 /** Steps at which a decision was asked and never came; empty when there are no metrics yet. */
 export async function readMisses(files: Files, path: string): Promise<readonly number[]> {
-  let text: string;
-  try {
-    text = new TextDecoder().decode(await files.read(path));
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
-  return text
+  const text = await readTextIfPresent(files, path);
+  return (text ?? "")
     .split("\n")
     .map(missOf)
     .filter((step) => step !== null);

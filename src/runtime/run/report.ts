@@ -3,7 +3,7 @@ import { z } from "zod";
 import type { MetricRow } from "../../protocols/actors/durable.ts";
 import type { TelemetryEvent } from "../../protocols/leyline/telemetry.ts";
 import { renderReport } from "../cli/report/render.ts";
-import { atomicWrite, type Files, isMissing } from "../durable/files.ts";
+import { atomicWrite, type Files, readTextIfPresent } from "../durable/files.ts";
 import type { Run } from "./run-dir.ts";
 
 const rowSchema = z.looseObject({ kind: z.string(), step: z.number() });
@@ -19,13 +19,7 @@ const eventSchema = z
 
 /** The readable lines of a JSON-lines file; a line cut off by a crash is left out. */
 async function readLines<T>(files: Files, path: string, schema: z.ZodType<T>): Promise<T[]> {
-  let text: string;
-  try {
-    text = new TextDecoder().decode(await files.read(path));
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
+  const text = (await readTextIfPresent(files, path)) ?? "";
   return text.split("\n").flatMap((line) => {
     if (line === "") return [];
     try {

@@ -15,6 +15,7 @@ import {
   type Files,
   isMissing,
   PRIVATE_PERMISSIONS,
+  readTextIfPresent,
   replaceLink,
   statIfPresent,
 } from "../durable/files.ts";
@@ -101,12 +102,7 @@ export class Run {
 
   /** The secret that was generated for this run, or null when the user brought one. */
   async readSecret(): Promise<string | null> {
-    try {
-      return new TextDecoder().decode(await this.#files.read(this.paths.secret)).trim();
-    } catch (error) {
-      if (isMissing(error)) return null;
-      throw error;
-    }
+    return (await readTextIfPresent(this.#files, this.paths.secret))?.trim() ?? null;
   }
 
   /** Takes the run for this process. @throws {RUN_LOCKED} */
