@@ -86,5 +86,17 @@ export type DatasetRequest =
       readonly seed: number;
     };
 
-export const BUILTIN_DATASETS = ["spirals", "parity", "rings", "digits"] as const;
+/** `parity` has eight bits; the number in the other names is their number of bits. */
+export const BUILTIN_DATASETS = [
+  "spirals",
+  "parity",
+  "rings",
+  "digits",
+  "parity4",
+  "parity5",
+  "parity6",
+  "parity7",
+  "parity9",
+  "parity10",
+] as const;
 export type BuiltinDataset = (typeof BUILTIN_DATASETS)[number];

@@ -14,9 +14,15 @@ import type { LoadOptions } from "./source.ts";
 
 const BUILTIN: Readonly<Record<BuiltinDataset, (seed: number) => Dataset>> = {
   spirals: makeSpirals,
-  parity: makeParity,
+  parity: () => makeParity("parity", 8),
   rings: makeRings,
   digits: makeDigits,
+  parity4: () => makeParity("parity4", 4),
+  parity5: () => makeParity("parity5", 5),
+  parity6: () => makeParity("parity6", 6),
+  parity7: () => makeParity("parity7", 7),
+  parity9: () => makeParity("parity9", 9),
+  parity10: () => makeParity("parity10", 10),
 };
 
 async function load(request: DatasetRequest, options: LoadOptions): Promise<Dataset> {

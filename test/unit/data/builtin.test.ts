@@ -80,6 +80,23 @@ describe("spirals", () => {
 });
 
 describe("parity", () => {
+  it.each([
+    ["parity4", 4],
+    ["parity", 8],
+    ["parity10", 10],
+  ] as const)("%s holds every case of its %i bits once", async (name, bits) => {
+    const { train, inputShape } = await load(name);
+    expect(inputShape).toEqual([bits]);
+    expect(train.count).toBe(2 ** bits);
+    const cases = new Set<string>();
+    for (let row = 0; row < train.count; row++) {
+      const values = [...train.x.subarray(row * bits, (row + 1) * bits)];
+      cases.add(values.join());
+      expect(train.y[row]).toBe(values.filter((value) => value > 0).length % 2);
+    }
+    expect(cases.size).toBe(2 ** bits);
+  });
+
   it("holds all 256 cases, and one flipped bit changes the answer", async () => {
     const data = await load("parity");
     const points = rawPoints(data, data.train);
