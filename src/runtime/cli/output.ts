@@ -8,7 +8,7 @@ import type { Output } from "./deps.ts";
 
 /** The part of `process.stdout` and `process.stderr` that an output needs. */
 export interface OutputStream {
-  write(text: string, done: () => void): unknown;
+  write(text: string, done: (error?: Error | null) => void): unknown;
   on(event: "error", listener: (error: Error) => void): unknown;
   readonly isTTY?: boolean;
   readonly columns?: number;
@@ -27,8 +27,8 @@ export interface ProcessOutput extends Output {
 
 const DEFAULT_COLUMNS = 80;
 const DEFAULT_ROWS = 24;
-/** What systems say when the other end of a pipe or socket is closed. */
-const READER_GONE = ["EPIPE", "ECONNRESET", "EOF"];
+/** What systems, and node for a stream that closed itself, say when the other end is closed. */
+const READER_GONE = ["EPIPE", "ECONNRESET", "EOF", "ERR_STREAM_DESTROYED"];
 
 function breakageOf(error: Error): Breakage {
   const code = "code" in error ? String(error.code) : "";
@@ -43,20 +43,25 @@ export function openOutput(
 ): ProcessOutput {
   let broken = false;
   // Every further write would fail as well; only the first failure is news.
-  stream.on("error", (error) => {
+  const fail = (error: Error): void => {
     if (broken) return;
     broken = true;
     onBroken(breakageOf(error));
-  });
+  };
+  stream.on("error", fail);
   return {
     write(text) {
-      if (!broken) stream.write(text, () => undefined);
+      if (broken) return;
+      // A stream that has closed itself tells the writer only, not its error listeners.
+      stream.write(text, (error) => {
+        if (error) fail(error);
+      });
     },
     isTTY: stream.isTTY === true,
     columns: () => stream.columns ?? DEFAULT_COLUMNS,
     rows: () => stream.rows ?? DEFAULT_ROWS,
     async drained() {
-      if (!broken) await new Promise<void>((resolve) => void stream.write("", resolve));
+      if (!broken) await new Promise<void>((resolve) => void stream.write("", () => resolve()));
     },
   };
 }

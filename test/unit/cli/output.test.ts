@@ -77,6 +77,21 @@ test("a real stream whose reader leaves is noticed, and writing goes on without 
   rmSync(folder, { recursive: true });
 });
 
+test("a stream that closed itself without an error is noticed by the next write", async () => {
+  const closed = Object.assign(new Error("destroyed"), { code: "ERR_STREAM_DESTROYED" });
+  const told: Breakage[] = [];
+  const stream = {
+    write: (_text: string, done: (error?: Error | null) => void) =>
+      queueMicrotask(() => done(closed)),
+    on: () => undefined,
+  };
+  const output = openOutput(stream, (breakage) => told.push(breakage));
+  output.write("one");
+  output.write("two");
+  await output.drained();
+  expect(told).toEqual([{ kind: "reader-gone" }]);
+});
+
 test("without a terminal the size is 80 x 24", () => {
   const { output } = scene();
   expect([output.isTTY, output.columns(), output.rows()]).toEqual([false, 80, 24]);
