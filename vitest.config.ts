@@ -1,4 +1,7 @@
+import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+
+const source = (entry: string) => fileURLToPath(new URL(`src/${entry}.ts`, import.meta.url));
 
 /**
  * Two groups: `unit` reads the sources and needs no build; `built` runs the product in dist/ (real
@@ -18,6 +21,13 @@ export default defineConfig({
     projects: [
       {
         extends: true,
+        // Code outside src that names the package gets the sources, the same that tests import.
+        resolve: {
+          alias: [
+            { find: /^esper-runtime\/testkit$/, replacement: source("testkit") },
+            { find: /^esper-runtime$/, replacement: source("index") },
+          ],
+        },
         test: {
           name: "unit",
           include: ["test/unit/**/*.test.ts", "test/tidy/**/*.test.ts", "test/tidy.test.ts"],

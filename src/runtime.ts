@@ -13,7 +13,9 @@ import { readEnvironment } from "./runtime/config/environment.ts";
 import { loadConfig } from "./runtime/config/load.ts";
 import { systemFiles } from "./runtime/durable/files.ts";
 import { createCommands } from "./runtime/run/commands.ts";
+import { endProcess } from "./runtime/run/end-process.ts";
 import { watchSignals } from "./runtime/run/signals.ts";
+import { liveThreads } from "./runtime/thread/thread-roll.ts";
 
 const KIB = 1_024;
 
@@ -31,13 +33,29 @@ function explain(breakage: Breakage): string {
   return `standard output failed (${breakage.message})`;
 }
 
+async function end(code: number): Promise<void> {
+  await endProcess(code, {
+    clock: systemClock,
+    files: systemFiles,
+    exit: (exitCode) => process.exit(exitCode),
+    kill: () => process.kill(process.pid, "SIGKILL"),
+    say: (line) => stderr.write(`${line}\n`),
+  });
+}
+
+/** With threads alive an exit might never return, so they are ended first. */
+function endNow(code: number): void {
+  if (liveThreads().length === 0) process.exit(code);
+  else void end(code);
+}
+
 async function run(): Promise<number> {
   const version = await productVersion();
   const signals = watchSignals({
     source: {
       on: (signal, listener) => void process.on(signal, listener),
       off: (signal, listener) => void process.off(signal, listener),
-      exit: (code) => process.exit(code),
+      exit: endNow,
     },
     clock: systemClock,
     say: (line) => stderr.write(`${line}\n`),
@@ -65,4 +83,4 @@ async function run(): Promise<number> {
   return exitCode;
 }
 
-process.exit(await run());
+await end(await run());

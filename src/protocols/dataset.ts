@@ -47,6 +47,7 @@ export interface DataReport {
   readonly notes: readonly string[];
 }
 
+/** Rows that are ready for training, split in three parts. */
 export interface Dataset {
   readonly name: string;
   readonly task: Task;
@@ -99,4 +100,5 @@ export const BUILTIN_DATASETS = [
   "parity9",
   "parity10",
 ] as const;
+/** The name of a data set that comes with the product. */
 export type BuiltinDataset = (typeof BUILTIN_DATASETS)[number];

@@ -3,9 +3,11 @@
  * Errors cross threads as plain data (`dehydrate`) and come back as `EsperError` (`rehydrate`).
  */
 
+/** How grave an event is, mildest first. */
 export type TelemetryLevelName = "INFO" | "WARNING" | "ERROR" | "CRITICAL";
 
-interface ErrorRow {
+/** What is known of every error with one code. */
+export interface ErrorRow {
   readonly text: string;
   readonly retryable: boolean;
   readonly exitCode: 1 | 2 | 3 | 4 | 5 | 6;
@@ -32,6 +34,7 @@ function row(
 const retryable = { retryable: true };
 const fatal = { fatal: true };
 
+/** Every code with what it means and what follows from it. */
 export const ERROR_CATALOGUE = {
   USAGE: row("the command line is not understood", 2, "ERROR"),
   CONFIG_INVALID: row("the configuration is not valid", 2, "ERROR"),
@@ -41,6 +44,9 @@ export const ERROR_CATALOGUE = {
   DATA_TOO_LARGE: row("the data is larger than the memory budget", 2, "ERROR"),
   RUN_NOT_FOUND: row("there is no such run", 2, "ERROR"),
   RUN_LOCKED: row("another process is using this run", 2, "ERROR"),
+  RUN_NOT_RUNNING: row("the run is not running", 2, "ERROR"),
+  CONTROL_DENIED: row("the control socket may not be used", 2, "ERROR"),
+  CONTROL_UNREACHABLE: row("the control socket does not answer", 1, "ERROR", retryable),
   DEPENDENCY_MISSING: row("something this run needs is missing", 3, "CRITICAL"),
   DEPENDENCY_VIOLATION: row("a required id, entry or secret is missing", 3, "CRITICAL"),
   PREFLIGHT_FAILED: row("the start checks failed", 3, "CRITICAL"),
@@ -53,9 +59,20 @@ export const ERROR_CATALOGUE = {
   MESSAGE_UNKNOWN: row("the actor does not understand this message", 1, "ERROR"),
   DEADLINE_EXCEEDED: row("the deadline passed before the reply", 1, "WARNING"),
   CANCELLED: row("the work was cancelled", 1, "INFO"),
+  TOKEN_LIMIT: row("there are too many cancellation tokens", 1, "ERROR"),
   NOT_TRANSFERABLE: row("the payload cannot cross threads", 1, "ERROR"),
+  NAME_TAKEN: row("another actor has this name", 1, "ERROR"),
+  LINKED_DOWN: row("an actor to which this one is linked failed", 1, "ERROR", fatal),
   SUPERVISOR_GAVE_UP: row("an actor failed more often than its supervisor allows", 1, "CRITICAL"),
+  PROTOCOL_MISMATCH: row("the actor understands another protocol", 1, "ERROR"),
+  STASH_FULL: row("the actor has put aside as many messages as it may", 1, "WARNING"),
+  ACTOR_LIMIT: row("the thread holds as many actors as it can", 1, "ERROR"),
+  HANDLER_TIMEOUT: row("the actor took too long over one message", 1, "ERROR", fatal),
   HANDLER_FAILED: row("the actor failed while handling the message", 1, "ERROR"),
+  BACKLOG_FULL: row("too much work waits already", 1, "WARNING", retryable),
+  JOB_LOST: row("the worker of the job ended before the job", 1, "ERROR", retryable),
+  POOL_CLOSED: row("the pool is closed", 1, "WARNING"),
+  SIMULATION_FAILED: row("a simulated run did not keep its promises", 4, "ERROR"),
 
   FRAME_MALFORMED: row("the bytes are not a valid frame", 1, "ERROR"),
   FRAME_TOO_LARGE: row("the frame is larger than allowed", 1, "ERROR"),
@@ -87,7 +104,9 @@ export const ERROR_CATALOGUE = {
   ENGINE_UNSUPPORTED: row("the tensor engine lacks an operation", 3, "CRITICAL"),
 } as const satisfies Record<string, ErrorRow>;
 
+/** The codes of the catalogue. */
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+/** What was given, what is allowed, who is concerned; plain data. */
 export type ErrorDetails = Readonly<Record<string, unknown>>;
 
 /** The one error class of the product: a code from the catalogue and plain-data details. */
@@ -106,6 +125,7 @@ export class EsperError extends Error {
     return ERROR_CATALOGUE[this.code];
   }
 
+  /** True for an error of this class, with this code if one is given. */
   static is(value: unknown, code?: ErrorCode): value is EsperError {
     return value instanceof EsperError && (code === undefined || value.code === code);
   }
@@ -119,10 +139,12 @@ export class InvariantViolation extends Error {
   }
 }
 
+/** Throws an `InvariantViolation` unless `condition` holds. */
 export function invariant(condition: unknown, what: string): asserts condition {
   if (!condition) throw new InvariantViolation(what);
 }
 
+/** A thrown value as it travels between threads. */
 export interface WireError {
   readonly code: ErrorCode | null;
   readonly name: string;
@@ -143,7 +165,16 @@ export function dehydrate(error: unknown): WireError {
       stack: error.stack ?? null,
     };
   }
-  return { code: null, name: "NonError", message: String(error), details: {}, stack: null };
+  return { code: null, name: "NonError", message: textOf(error), details: {}, stack: null };
+}
+
+/** The text of anything, even of what has none. */
+export function textOf(value: unknown): string {
+  try {
+    return String(value);
+  } catch {
+    return `a ${typeof value} without a text`;
+  }
 }
 
 /** The inverse of `dehydrate`; an error without a code comes back as `HANDLER_FAILED`. */

@@ -47,6 +47,7 @@ export interface RunRequest {
 export const GROWTH_ARMS = ["policy", "random-timing", "random-blueprint", "gates-off"] as const;
 export type GrowthArm = (typeof GROWTH_ARMS)[number];
 
+/** What a finished run has come to. */
 export interface RunSummary {
   readonly runId: string;
   readonly directory: string;
@@ -116,6 +117,8 @@ export type RunEvent =
   | { readonly kind: "notice"; readonly level: TelemetryLevelName; readonly message: string }
   | { readonly kind: "finished"; readonly summary: RunSummary };
 
+/** Watches a run. */
 export interface RunObserver {
+  /** Is told what happens, in order; must not throw. */
   on(event: RunEvent): void;
 }

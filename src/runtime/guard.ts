@@ -6,6 +6,7 @@
 import { EsperError, type TelemetryLevelName } from "../protocols/errors.ts";
 import type { Attributes } from "../protocols/leyline/telemetry.ts";
 
+/** Who needs what. */
 export interface DependencyContext {
   readonly subsystem: string;
   readonly dependencyType: string;
@@ -13,6 +14,7 @@ export interface DependencyContext {
   readonly commandId?: string;
 }
 
+/** Refuses to go on without something that must be there. */
 export interface DependencyGuard {
   /** @throws {DEPENDENCY_VIOLATION} after the event and the counter, unless `condition` holds. */
   ensurePresent(condition: unknown, context: DependencyContext, reason: string): void;

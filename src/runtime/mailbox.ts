@@ -1,161 +1,224 @@
 /**
- * The bounded queue of one actor: four lanes, served system > emergency > control > bulk, with one
- * bulk message in 64 guaranteed. Urgent lanes (system, emergency) and data lanes (control, bulk)
- * have a capacity each, so a flood of data never refuses an emergency. Pure: it decides what
- * happens to a message; telling the sender is its owner's work.
+ * The bounded queue of one actor: four lanes, served system > emergency > control > bulk, and none
+ * starves: a lane that waits gets a turn after at most 64 messages of the lanes above it. Control
+ * and bulk share the capacity; an emergency has a reserve of its own, so a flood of data never
+ * refuses it; system messages are the runtime's own and exempt. Pure: it decides what happens to a
+ * message; telling the sender, and waiting for room, is its owner's work.
  */
-import type { Lane } from "../protocols/protocol.ts";
-import type { MailboxPolicy } from "./actor.ts";
-import { Fifo } from "./fifo.ts";
+import type { MailboxPolicy, Overflow } from "./actor.ts";
+import { frontOf, LaneQueue, type Sent } from "./lane-queue.ts";
+
+/** The number of a lane: its place in the order system, emergency, control, bulk. */
+export type LaneNumber = 0 | 1 | 2 | 3;
 
 /** What a mailbox must know of a message. */
-export interface Queued {
-  readonly kind: "call" | "cast";
-  readonly name: string;
-  readonly lane: Lane;
+export interface Queued extends Sent {
+  readonly lane: LaneNumber;
 }
 
-/** What became of an offered message; `dropped` is the older one that made room for it. */
-export type Offer<M> =
-  | { readonly kind: "queued" }
-  | { readonly kind: "waiting" }
-  | { readonly kind: "refused" }
-  | { readonly kind: "queued-instead"; readonly dropped: M };
+/** What became of an offered message; after "replaced", `dropped` is the one that gave way. */
+export type Offer = "queued" | "refused" | "replaced";
 
-/** Bulk is served at the latest after this many messages of higher lanes (1 in 64 is 1.6 %). */
+const SYSTEM = 0;
+const EMERGENCY = 1;
+const CONTROL = 2;
+const BULK = 3;
+
+/** Bulk is served at the latest after this many others: one service in 64 is 1.6 %. */
 const BULK_TURN = 63;
+/** As many messages of higher lanes in a row while an emergency or a control message waits. */
+const TURN = 64;
 
-/** Calls that may wait for room, beyond the capacity, under the overflow policy `wait`. */
-export const WAITING_ROOM = 1_024;
-
-/** True for the lanes that have a capacity of their own beside the data lanes. */
-export function isUrgent(lane: Lane): boolean {
-  return lane === "system" || lane === "emergency";
+/** How many emergencies fit into a mailbox, beside `capacity` control and bulk messages. */
+export function emergencyCapacity(capacity: number): number {
+  return 64 + (capacity >> 3);
 }
 
-/** Two lanes that share one capacity; `low` is what is given up first. */
-interface Group<M> {
-  readonly high: Fifo<M>;
-  readonly low: Fifo<M>;
-  readonly waiting: Fifo<M>;
-}
-
-function createGroup<M>(): Group<M> {
-  return { high: new Fifo(), low: new Fifo(), waiting: new Fifo() };
-}
-
+/** The queue of one actor. An idle one costs about 120 bytes: lanes are made when first used. */
 export class Mailbox<M extends Queued> {
-  readonly #policy: MailboxPolicy;
-  readonly #urgent = createGroup<M>();
-  readonly #data = createGroup<M>();
-  #passedOverBulk = 0;
+  /** The message that gave way in the last offer that answered "replaced". */
+  dropped: M | null = null;
+
+  // Plain fields: measured faster than #private ones in the message path.
+  private readonly capacity: number;
+  private readonly overflow: Overflow;
+  private system: LaneQueue<M> | null = null;
+  private emergency: LaneQueue<M> | null = null;
+  private control: LaneQueue<M> | null = null;
+  private bulk: LaneQueue<M> | null = null;
+  /** System and emergency messages. */
+  private urgent = 0;
+  /** Control and bulk messages. */
+  private data = 0;
+  /** Services of higher lanes since the lane was served, or since it was last seen empty. */
+  private passedEmergency = 0;
+  private passedControl = 0;
+  private passedBulk = 0;
 
   constructor(policy: MailboxPolicy) {
-    this.#policy = policy;
+    this.capacity = policy.capacity;
+    this.overflow = policy.overflow;
   }
 
-  /** Messages in all lanes, those that wait for room included. */
+  /** Messages in all lanes. */
   get size(): number {
-    return groupSize(this.#urgent) + groupSize(this.#data);
+    return this.urgent + this.data;
   }
 
-  offer(message: M): Offer<M> {
-    const group = this.#groupOf(message);
-    const full = group.high.size + group.low.size >= this.#policy.capacity;
-    if (!full && group.waiting.size === 0) {
-      this.#laneOf(message).push(message);
-      return { kind: "queued" };
-    }
-    switch (this.#policy.overflow) {
-      case "reject":
-        return { kind: "refused" };
-      case "wait":
-        return wait(group, message);
-      case "latest-wins":
-        return this.#replace(message);
-      case "drop-oldest":
-        return this.#dropOldest(group, message);
-    }
+  /** True when a system or an emergency message waits; costs one comparison. */
+  get hasUrgent(): boolean {
+    return this.urgent > 0;
   }
 
-  /** The next message to handle, or undefined. Its place goes to the first that waits. */
+  /** Messages in one lane. */
+  depth(lane: LaneNumber): number {
+    return this.lane(lane)?.size ?? 0;
+  }
+
+  /** When the oldest message of a lane was queued; null when it is empty. */
+  oldestQueuedAtMs(lane: LaneNumber): number | null {
+    return this.lane(lane)?.oldestQueuedAtMs() ?? null;
+  }
+
+  /** Queues a message if there is room, else does what the overflow policy says. */
+  offer(message: M): Offer {
+    const { lane } = message;
+    if (lane >= CONTROL) {
+      if (this.data >= this.capacity) return this.overflowed(message);
+      this.data += 1;
+    } else {
+      if (lane === EMERGENCY && this.depth(lane) >= emergencyCapacity(this.capacity)) {
+        return this.overflowed(message);
+      }
+      this.urgent += 1;
+    }
+    this.open(lane).push(message);
+    return "queued";
+  }
+
+  /** The next message to handle, or undefined. */
   take(): M | undefined {
-    const { high, low } = this.#data;
-    const bulkTurn = low.size > 0 && this.#passedOverBulk >= BULK_TURN;
-    const urgent = bulkTurn ? undefined : (this.#urgent.high.shift() ?? this.#urgent.low.shift());
-    const message = urgent ?? (bulkTurn ? low.shift() : (high.shift() ?? low.shift()));
-    if (message === undefined) return undefined;
-    const passedOver = low.size > 0 && message.lane !== "bulk";
-    this.#passedOverBulk = passedOver ? this.#passedOverBulk + 1 : 0;
-    this.#admitWaiting(this.#groupOf(message));
-    return message;
+    const only = this.data === 0 ? this.onlyUrgent() : this.onlyData();
+    if (only === null) return this.takeInTurn();
+    this.passedEmergency = 0;
+    this.passedControl = 0;
+    this.passedBulk = 0;
+    if (this.data === 0) this.urgent -= 1;
+    else this.data -= 1;
+    return only.shift();
   }
 
   /** Returns a message that was taken to the head of its lane; never refused. */
   putBack(message: M): void {
-    this.#laneOf(message).unshift(message);
+    this.open(message.lane).unshift(message);
+    this.count(message.lane, 1);
   }
 
   /** Withdraws a message; false when it is no longer queued. */
   remove(message: M): boolean {
-    const group = this.#groupOf(message);
-    const same = (queued: M): boolean => queued === message;
-    if (group.waiting.remove(same) !== undefined) return true;
-    if (this.#laneOf(message).remove(same) === undefined) return false;
-    this.#admitWaiting(group);
+    if (this.lane(message.lane)?.remove(message) !== true) return false;
+    this.count(message.lane, -1);
     return true;
   }
 
-  /** Empties every lane; highest lane first, then those that waited. */
+  /** Shows every queued message and changes nothing; lane by lane, each sender's in its order. */
+  forEach(visit: (message: M) => void): void {
+    for (const queue of [this.system, this.emergency, this.control, this.bulk]) {
+      queue?.forEach(visit);
+    }
+  }
+
+  /** Empties every lane, highest first, and gives their memory back. */
   drain(): M[] {
-    const groups = [this.#urgent, this.#data];
-    return groups.flatMap(({ high, low, waiting }) => [
-      ...high.drain(),
-      ...low.drain(),
-      ...waiting.drain(),
-    ]);
+    const drained: M[] = [];
+    for (const queue of [this.system, this.emergency, this.control, this.bulk]) {
+      for (let next = queue?.shift(); next !== undefined; next = queue?.shift()) drained.push(next);
+    }
+    this.system = null;
+    this.emergency = null;
+    this.control = null;
+    this.bulk = null;
+    this.dropped = null;
+    this.urgent = 0;
+    this.data = 0;
+    return drained;
   }
 
-  #admitWaiting(group: Group<M>): void {
-    if (group.high.size + group.low.size >= this.#policy.capacity) return;
-    const next = group.waiting.shift();
-    if (next !== undefined) this.#laneOf(next).push(next);
+  /** The lane that has all there is, if it is a data lane; the usual case, with no turns. */
+  private onlyData(): LaneQueue<M> | null {
+    if (this.urgent > 0) return null;
+    if (this.control === null || this.control.size === 0) return this.bulk;
+    return this.control.size === this.data ? this.control : null;
   }
 
-  #replace(message: M): Offer<M> {
-    if (message.kind !== "cast") return { kind: "refused" };
-    const older = this.#laneOf(message).replace(
-      (queued) => queued.kind === "cast" && queued.name === message.name,
-      message,
-    );
-    return older === undefined ? { kind: "refused" } : { kind: "queued-instead", dropped: older };
+  private onlyUrgent(): LaneQueue<M> | null {
+    if (this.urgent === 0) return null;
+    if (this.emergency === null || this.emergency.size === 0) return this.system;
+    return this.emergency.size === this.urgent ? this.emergency : null;
   }
 
-  /** Never gives up a message of a higher lane for one of a lower lane. */
-  #dropOldest(group: Group<M>, message: M): Offer<M> {
-    const own = this.#laneOf(message);
-    const dropped = group.low.shift() ?? own.shift();
-    if (dropped === undefined) return { kind: "refused" };
-    own.push(message);
-    return { kind: "queued-instead", dropped };
+  /** Several lanes have something, or nothing has. */
+  private takeInTurn(): M | undefined {
+    if (this.urgent === 0 && this.data === 0) return undefined;
+    const emergencyWaits = this.depth(EMERGENCY) > 0;
+    const controlWaits = this.depth(CONTROL) > 0;
+    const bulkWaits = this.depth(BULK) > 0;
+    let lane: LaneNumber = BULK;
+    if (bulkWaits && this.passedBulk >= BULK_TURN) lane = BULK;
+    else if (controlWaits && this.passedControl >= TURN) lane = CONTROL;
+    else if (emergencyWaits && this.passedEmergency >= TURN) lane = EMERGENCY;
+    else if (this.depth(SYSTEM) > 0) lane = SYSTEM;
+    else if (emergencyWaits) lane = EMERGENCY;
+    else if (controlWaits) lane = CONTROL;
+    this.passedBulk = passed(this.passedBulk, bulkWaits, lane, BULK);
+    this.passedControl = passed(this.passedControl, controlWaits, lane, CONTROL);
+    this.passedEmergency = passed(this.passedEmergency, emergencyWaits, lane, EMERGENCY);
+    this.count(lane, -1);
+    return this.open(lane).shift();
   }
 
-  #groupOf(message: M): Group<M> {
-    return isUrgent(message.lane) ? this.#urgent : this.#data;
+  /** There is no room. */
+  private overflowed(message: M): Offer {
+    this.dropped = null;
+    if (this.overflow === "latest-wins" && !message.isCall) {
+      this.dropped = this.lane(message.lane)?.supersede(message) ?? null;
+    } else if (this.overflow === "drop-oldest") this.dropped = this.makeRoom(message);
+    return this.dropped === null ? "refused" : "replaced";
   }
 
-  #laneOf(message: M): Fifo<M> {
-    const group = this.#groupOf(message);
-    return message.lane === "system" || message.lane === "control" ? group.high : group.low;
+  /** Bulk gives way first; a message of a higher lane never does for one of a lower lane. */
+  private makeRoom(message: M): M | null {
+    const low = message.lane === CONTROL && this.depth(BULK) > 0 ? BULK : message.lane;
+    const dropped = this.lane(low)?.giveUpOldest(message.from) ?? null;
+    if (dropped !== null) this.open(message.lane).push(message);
+    return dropped;
+  }
+
+  private count(lane: LaneNumber, by: 1 | -1): void {
+    if (lane >= CONTROL) this.data += by;
+    else this.urgent += by;
+  }
+
+  private lane(lane: LaneNumber): LaneQueue<M> | null {
+    if (lane === CONTROL) return this.control;
+    if (lane === BULK) return this.bulk;
+    return lane === EMERGENCY ? this.emergency : this.system;
+  }
+
+  private open(lane: LaneNumber): LaneQueue<M> {
+    const known = this.lane(lane);
+    if (known !== null) return known;
+    const made = new LaneQueue<M>(frontOf(this.capacity));
+    if (lane === CONTROL) this.control = made;
+    else if (lane === BULK) this.bulk = made;
+    else if (lane === EMERGENCY) this.emergency = made;
+    else this.system = made;
+    return made;
   }
 }
 
-function groupSize(group: Group<unknown>): number {
-  return group.high.size + group.low.size + group.waiting.size;
-}
-
-function wait<M extends Queued>(group: Group<M>, message: M): Offer<M> {
-  if (message.kind === "cast" || group.waiting.size >= WAITING_ROOM) return { kind: "refused" };
-  group.waiting.push(message);
-  return { kind: "waiting" };
+/** The count of a lane that waits, after a message of `served` was taken. */
+function passed(count: number, waits: boolean, served: LaneNumber, lane: LaneNumber): number {
+  if (!waits || served === lane) return 0;
+  return served < lane ? count + 1 : count;
 }

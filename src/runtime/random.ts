@@ -8,6 +8,7 @@ export interface RandomState {
   readonly counter: number;
 }
 
+/** A stream of random numbers that can be repeated. */
 export interface Random {
   /** Uniform in [0, 1). */
   next(): number;
@@ -17,6 +18,7 @@ export interface Random {
   integer(bound: number): number;
   /** Fisher-Yates, in place. */
   shuffle(items: { length: number; [index: number]: number }): void;
+  /** Where the stream stands. */
   state(): RandomState;
 }
 

@@ -32,6 +32,11 @@ export class RestartWindow {
     return this.#failuresAtMs.length <= this.#intensity;
   }
 
+  /** Failures within the period before `atMs`. */
+  countAt(atMs: number): number {
+    return this.#failuresAtMs.filter((past) => atMs - past < this.#periodMs).length;
+  }
+
   reset(): void {
     this.#failuresAtMs = [];
   }

@@ -86,6 +86,22 @@ export function buildTree(spec: SupervisorSpec): Branch {
   return branch("root", spec, null);
 }
 
+/** One node as an inspector sees it; `failures` counts those of the last period. */
+export interface Standing {
+  readonly kind: TreeNode["kind"];
+  /** Of a supervisor: its path. */
+  readonly name: string;
+  readonly failures: number;
+  readonly children: readonly Standing[];
+}
+
+/** The state of a node and all below it at `atMs`. */
+export function standingOf(node: TreeNode, atMs: number): Standing {
+  const { kind, name, window } = node;
+  const children = kind === "leaf" ? [] : node.children.map((child) => standingOf(child, atMs));
+  return { kind, name, failures: window.countAt(atMs), children };
+}
+
 /** The actors below a node, in start order. */
 export function leavesOf(node: TreeNode): Leaf[] {
   return node.kind === "leaf" ? [node] : node.children.flatMap(leavesOf);

@@ -14,6 +14,8 @@ import {
   type Leaf,
   leavesOf,
   noteFailure,
+  type Standing,
+  standingOf,
   type TreeNode,
 } from "./supervision-tree.ts";
 import type { SupervisorSpec } from "./topology.ts";
@@ -39,12 +41,13 @@ export type Effect =
     }
   | { readonly kind: "gave-up"; readonly supervisor: string; readonly actor: string }
   /** The actor is down for good while the system goes on. */
-  | { readonly kind: "retired"; readonly actor: string }
+  | { readonly kind: "retired"; readonly actor: string; readonly reason: "stopped" | "crashed" }
   /** Every actor has started for the first time. */
   | { readonly kind: "up" }
   /** Every actor is down for good. */
   | { readonly kind: "ended" };
 
+/** What a supervisor knows of an actor. */
 export type ActorState = "running" | "restarting" | "stopped";
 
 export class Supervision {
@@ -108,7 +111,7 @@ export class Supervision {
       const expected = leaf.status === "stopping";
       leaf.failedAtMs = atMs;
       if (!expected) this.#judgeEnd(leaf, normal);
-      this.#takeDown(leaf, effects);
+      this.#takeDown(leaf, effects, expected || normal ? "stopped" : "crashed");
       if (expected || !leaf.wanted || this.#closing) continue;
       failing.set(leaf.parent, [...(failing.get(leaf.parent) ?? []), leaf]);
     }
@@ -157,15 +160,21 @@ export class Supervision {
     return this.#leaf(actor).starts;
   }
 
+  /** How often what failed lately, over the whole tree. */
+  standing(atMs: number): Standing {
+    return standingOf(this.#root, atMs);
+  }
+
   #judgeEnd(leaf: Leaf, normal: boolean): void {
     const { restart } = leaf;
     if (restart === "temporary" || (restart === "transient" && normal)) leaf.wanted = false;
   }
 
-  #takeDown(leaf: Leaf, effects: Effect[]): void {
+  #takeDown(leaf: Leaf, effects: Effect[], reason: "stopped" | "crashed" = "stopped"): void {
     leaf.status = "down";
     leaf.mustStop = false;
-    if (!leaf.wanted && !this.#closing) effects.push({ kind: "retired", actor: leaf.name });
+    const { name: actor } = leaf;
+    if (!leaf.wanted && !this.#closing) effects.push({ kind: "retired", actor, reason });
   }
 
   /** One cause took `nodes` of `branch` down: restart by its strategy, or give up. */

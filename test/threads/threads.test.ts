@@ -210,12 +210,12 @@ describe("stopping", () => {
     expect(["ACTOR_RESTARTING", "ACTOR_STOPPED"]).toContain((await settled).code);
   });
 
-  it("refuses an actor that its module does not export", async () => {
+  it("refuses an actor that no other thread can find", async () => {
     const hidden = { ...work, protocol: { ...work.protocol, name: "hidden" } };
     const start = startThreads(supervisor({ children: { a: actor(hidden, { thread: "left" }) } }));
     const error = await rejection(start);
     expect(error.code).toBe("CONFIG_INVALID");
-    expect(error.message).toContain("must be an export");
+    expect(error.message).toContain("must come from defineActor");
   });
 });
 

@@ -20,9 +20,19 @@ interface ModuleHome {
 
 const MODULE_HOMES: readonly ModuleHome[] = [
   {
-    modules: /^(node:)?worker_threads$|^piscina$|^comlink$/,
-    homes: /^src\/runtime\/thread\//,
+    modules: /^(node:)?worker_threads$/,
+    homes: /^src\/runtime\/(thread|wire|pool)\//,
     instead: "threads are started by src/runtime/thread only; place an actor on a named thread",
+  },
+  {
+    modules: /^piscina$|^(node:)?child_process$/,
+    homes: /^src\/runtime\/pool\//,
+    instead: "use the pool of src/runtime/pool",
+  },
+  {
+    modules: /^comlink$|^(node:)?net$/,
+    homes: /^src\/runtime\/inspect\//,
+    instead: "only the inspection of a running system listens and connects",
   },
   {
     modules: /^(node:)?fs(\/promises)?$/,
@@ -56,7 +66,7 @@ const MODULE_HOMES: readonly ModuleHome[] = [
   },
   {
     modules: /^msgpackr$/,
-    homes: /^src\/(protocols\/leyline\/codec|runtime\/(fabric|durable)\/[^/]+)\.ts$/,
+    homes: /^src\/(protocols\/leyline\/codec|runtime\/(fabric|durable|wire)\/[^/]+)\.ts$/,
     instead: "use the codec of src/protocols/leyline/codec.ts",
   },
   {

@@ -13,6 +13,7 @@ const ONE_LINE_ONLY = /biome-ignore |https?:\/\/\S{60}/;
 export const ENTRIES: readonly string[] = [
   "src/index.ts",
   "src/runtime.ts",
+  "src/testkit.ts",
   "src/runtime/thread/worker-entry.ts",
   "actors.config.ts",
   "harness.ts",

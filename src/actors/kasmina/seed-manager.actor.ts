@@ -17,6 +17,7 @@ import type { AdaptationCommand, SignedCommand } from "../../protocols/leyline/c
 import { BLEND_MODES, type BlendModeName } from "../../protocols/leyline/enums.ts";
 import { type ActorContext, defineActor } from "../../runtime/actor.ts";
 import { deviceSlot } from "../../runtime/device/device-slot.ts";
+import type { CancellationToken } from "../../runtime/token.ts";
 import { requestedSite } from "./annotations.ts";
 import { SeedManager } from "./seed-manager.ts";
 import { growthSettingsSchema } from "./settings.ts";
@@ -135,6 +136,7 @@ async function execute(
   command: AdaptationCommand,
   manager: SeedManager,
   step: number,
+  token: CancellationToken,
   ctx: Context,
 ): Promise<readonly SeedTransition[]> {
   const operation = requireSeedCommand(command, ctx);
@@ -145,6 +147,7 @@ async function execute(
   const site = requestedSite(command, slot.network?.sites ?? [], ctx.guard);
   const mode = blendMode(command);
   const artifact = await fetchArtifact(command, site, ctx);
+  token.throwIfCancelled();
   return manager.germinate({
     seedId: command.targetSeedId,
     commandId: command.commandId,
@@ -213,11 +216,12 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
       return null;
     },
 
-    async apply(state, { command: signed, step }, ctx) {
+    async apply(state, { command: signed, step }, ctx, { token }) {
       const { identity, manager } = attached(state);
       const command = await verified(signed, identity.runId, ctx);
       try {
-        const transitions = await execute(command, manager, step, ctx);
+        token.throwIfCancelled();
+        const transitions = await execute(command, manager, step, token, ctx);
         publish(transitions, identity, ctx);
         return { transitions };
       } catch (error) {

@@ -108,6 +108,7 @@ async function compact(state: State, nowMs: number, ctx: Context): Promise<void>
   }
 }
 
+/** Remembers every accepted command id on disk, so that none is obeyed twice. */
 export const nonceLedger = defineActor(import.meta.url, LedgerProtocol, {
   config: configSchema,
 

@@ -14,6 +14,7 @@ const configSchema = z.strictObject({
   directory: z.string().min(1),
 });
 
+/** Collects the telemetry of all actors and writes it to the run directory. */
 export const nissa = defineActor(import.meta.url, NissaProtocol, {
   config: configSchema,
 

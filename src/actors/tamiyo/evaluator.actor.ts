@@ -15,6 +15,7 @@ import { BLEND_MODES } from "../../protocols/leyline/enums.ts";
 import { signFrame } from "../../protocols/leyline/signing.ts";
 import type { SystemStatePacket } from "../../protocols/leyline/state.ts";
 import { type ActorContext, defineActor } from "../../runtime/actor.ts";
+import type { CancellationToken } from "../../runtime/token.ts";
 import { decide, type PolicyDecision } from "./policy.ts";
 import { decisionId, fieldReport, germinateCommand, outcomeReports } from "./records.ts";
 import { policySettingsSchema } from "./settings.ts";
@@ -54,16 +55,21 @@ function evaluate(
 }
 
 /** Returns when every report is on disk; the writer groups them into one flush. */
-async function persist(reports: readonly FieldReport[], ctx: Context): Promise<void> {
+async function persist(
+  reports: readonly FieldReport[],
+  token: CancellationToken,
+  ctx: Context,
+): Promise<void> {
   const records = reports.map((report) => ({
     recordId: report.reportId,
     timeMs: report.issuedAtMs,
     bytes: encodeFieldReport(report),
   }));
-  const deadline = { deadlineMs: DEPENDENCY_DEADLINE_MS, onRestart: "retry" } as const;
+  const deadline = { deadlineMs: DEPENDENCY_DEADLINE_MS, onRestart: "retry", token } as const;
   await ctx.ref(WalProtocol).call("append", { records }, deadline);
 }
 
+/** Decides when and what to grow, from the state packets of the trainer alone. */
 export const tamiyo = defineActor(import.meta.url, TamiyoProtocol, {
   config: configSchema,
   mailbox: { capacity: 64 },
@@ -71,7 +77,7 @@ export const tamiyo = defineActor(import.meta.url, TamiyoProtocol, {
   setup: () => ({ catalogue: null as readonly BlueprintListing[] | null }),
 
   receive: {
-    async decide(state, { packet }, ctx) {
+    async decide(state, { packet }, ctx, { token }) {
       state.catalogue ??= await ctx
         .ref(UrzaProtocol)
         .call("catalogue", null, { deadlineMs: DEPENDENCY_DEADLINE_MS, onRestart: "retry" });
@@ -91,7 +97,7 @@ export const tamiyo = defineActor(import.meta.url, TamiyoProtocol, {
             })
           : null;
       const report = fieldReport(packet, decision, command, issuedAtMs);
-      await persist([report, ...outcomeReports(packet, issuedAtMs)], ctx);
+      await persist([report, ...outcomeReports(packet, issuedAtMs)], token, ctx);
       ctx.metrics.count("tamiyo.decisions_total", { action: decision.action });
       ctx.log.debug({ decision: decisionId(packet), reason: decision.reason }, decision.action);
       return {

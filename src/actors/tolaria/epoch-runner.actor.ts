@@ -128,6 +128,7 @@ async function trainSlice(trainer: Trainer, ctx: Context): Promise<boolean> {
   return false;
 }
 
+/** Trains the network, step by step, and asks for decisions on the way. */
 export const tolaria = defineActor(import.meta.url, TolariaProtocol, {
   config: configSchema,
   mailbox: { capacity: 64 },
@@ -149,9 +150,13 @@ export const tolaria = defineActor(import.meta.url, TolariaProtocol, {
   },
 
   receive: {
-    async begin(state, order, ctx) {
+    async begin(state, order, ctx, { token }) {
+      // Its network goes now, whatever becomes of this order.
+      state.trainer = null;
+      const trainer = await prepare(order, state.slot, ctx);
+      token.throwIfCancelled();
       state.incarnation = order.identity.incarnation;
-      state.trainer = await prepare(order, state.slot, ctx);
+      state.trainer = trainer;
       if (state.halting) state.trainer.requestStop();
       ctx.self.cast("work", null);
       return null;

@@ -7,6 +7,7 @@ import { defineActor } from "../../runtime/actor.ts";
 import { CATALOGUE, findBlueprint } from "./catalogue.ts";
 import { compileBlueprint } from "./compile.ts";
 
+/** Keeps the catalogue of blueprints and hands out their artifacts. */
 export const urza = defineActor(import.meta.url, UrzaProtocol, {
   config: z.strictObject({}),
   setup: () => null,

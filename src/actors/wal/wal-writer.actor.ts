@@ -88,6 +88,7 @@ async function appendAll(state: State, records: readonly WalEntry[]): Promise<re
   });
 }
 
+/** Writes the write-ahead log; a record it has confirmed survives a crash. */
 export const walWriter = defineActor(import.meta.url, WalProtocol, {
   config: configSchema,
 

@@ -9,6 +9,7 @@ import type { RunHost } from "../../runtime/run/run-host.ts";
 
 const BEGIN_DEADLINE_MS = 60_000;
 
+/** Begins and ends a run, and tells the process what becomes of it. */
 export const weatherlight = defineActor(import.meta.url, WeatherlightProtocol, {
   config: z.strictObject({ host: z.custom<RunHost>((value) => typeof value === "object") }),
   mailbox: { capacity: 4_096 },

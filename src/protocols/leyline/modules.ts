@@ -4,11 +4,13 @@
  */
 
 export const ACTIVATIONS = ["relu", "tanh", "gelu", "silu", "sigmoid", "linear"] as const;
+/** What a layer does to its sums. */
 export type Activation = (typeof ACTIVATIONS)[number];
 
 /** How fresh weights are drawn. "lecun": N(0, 1/fan-in); "he": N(0, 2/fan-in). */
 export type WeightInit = "lecun" | "he" | "zero" | { readonly normal: number };
 
+/** One layer, as data. */
 export type LayerSpec =
   | {
       readonly kind: "dense";
@@ -39,6 +41,7 @@ export type LayerSpec =
   /** x + body(x). */
   | { readonly kind: "residual"; readonly body: ModuleSpec };
 
+/** A module that can be grafted: its layers, in order. */
 export interface ModuleSpec {
   readonly layers: readonly LayerSpec[];
 }

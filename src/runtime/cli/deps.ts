@@ -9,6 +9,7 @@ import type { Environment } from "../config/environment.ts";
 import type { LoadedConfig } from "../config/load.ts";
 import type { Settings } from "../config/settings.ts";
 import type { Files } from "../durable/files.ts";
+import type { ControlClient } from "../inspect/control-client.ts";
 import type { SignalWatch } from "../run/signals.ts";
 import type { CancellationToken } from "../token.ts";
 import type { EsperConfig, TopologySpec } from "../topology.ts";
@@ -47,6 +48,8 @@ export interface TrainContext {
   readonly verbose: boolean;
   /** Accept a GPU that is only software. Asked for anew by every command, never stored. */
   readonly allowSoftwareGpu: boolean;
+  /** What is to go wrong on purpose; absent: nothing may. Asked for anew by every command. */
+  readonly faults?: readonly string[];
 }
 
 /** Rows of the user's data and the files they come from. */
@@ -84,6 +87,12 @@ export interface RunListing {
   readonly topology: string;
   readonly datasetName: string;
   readonly summary: RunSummary | null;
+}
+
+/** A run that another process is working on. */
+export interface RunConnection extends Pick<ControlClient, "inspect" | "close"> {
+  readonly runId: string;
+  readonly directory: string;
 }
 
 /** What `runs` found. */
@@ -138,4 +147,10 @@ export interface CliDeps {
    */
   probeEngine(engine: TopologySpec["engine"]): Promise<string>;
   listRuns(runsDirectory: string): Promise<RunListings>;
+  /**
+   * Connects with the process of a run.
+   * @throws {RUN_NOT_FOUND} @throws {RUN_NOT_RUNNING} @throws {CONTROL_DENIED}
+   * @throws {CONTROL_UNREACHABLE}
+   */
+  openControl(ref: RunRef): Promise<RunConnection>;
 }

@@ -5,8 +5,10 @@
 import { Command } from "commander";
 import { EsperError } from "../../protocols/errors.ts";
 import { EXIT, EXIT_TABLE } from "../run/exit.ts";
+import { LATEST } from "../run/run-dir.ts";
 import { runConfigCheck, runConfigPrint } from "./commands/config.ts";
 import { runDoctor } from "./commands/doctor.ts";
+import { type InspectValues, runInspect } from "./commands/inspect.ts";
 import { runTrain } from "./commands/train.ts";
 import {
   type EvaluateValues,
@@ -32,6 +34,7 @@ import {
   outOption,
   type TrainValues,
   trainOptions,
+  watchOption,
   writtenOptions,
 } from "./options.ts";
 
@@ -44,6 +47,7 @@ const EXAMPLES = `Examples:
   ${NAME} --resume latest                         continue the last run
   ${NAME} evaluate latest --data new.csv          score it on data it has not seen
   ${NAME} predict latest --data new.csv --out predictions.csv
+  ${NAME} inspect latest --watch                  look into a run from another terminal
   ${NAME} --fault kill:tamiyo@3s                  watch a failure being survived`;
 
 const EXIT_CODES = `Exit codes:
@@ -92,6 +96,7 @@ function buildProgram(deps: CliDeps, session: Session): Command {
     predictCommand(deps, session),
     reportCommand(deps, session),
     runsCommand(deps, session),
+    inspectCommand(deps, session),
     configCommand(deps, session),
     doctorCommand(deps, session),
   ];
@@ -178,6 +183,17 @@ function runsCommand(deps: CliDeps, session: Session): Command {
   for (const option of globalOptions()) command.addOption(option);
   return command.action(async () => {
     session.exitCode = await runList(readFlags<GlobalValues>(command), deps);
+  });
+}
+
+function inspectCommand(deps: CliDeps, session: Session): Command {
+  const command = new Command("inspect")
+    .description("look into a run that is being worked on: actors, mailboxes, threads")
+    .argument("[run]", "id, path or latest", LATEST)
+    .addOption(watchOption());
+  for (const option of globalOptions()) command.addOption(option);
+  return command.action(async (run: string) => {
+    session.exitCode = await runInspect(run, readFlags<InspectValues>(command), deps);
   });
 }
 

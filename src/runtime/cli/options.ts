@@ -10,8 +10,10 @@ import {
   type GrowthArm,
   type HostRequest,
 } from "../../protocols/run.ts";
+import { FAULTS } from "../faults/fault.ts";
 import {
   collectFault,
+  collectInjection,
   collectPath,
   parseChoice,
   parseHost,
@@ -50,6 +52,9 @@ export interface TrainValues extends GlobalValues {
   readonly growth: boolean;
   readonly arm: GrowthArm;
   readonly fault: readonly FaultRequest[];
+  /** Each checked already; see src/runtime/faults/parse-fault.ts. */
+  readonly inject: readonly string[];
+  readonly allowFaults: boolean;
   readonly resume: string | null;
   readonly salvage: boolean;
   readonly allowSoftwareGpu: boolean;
@@ -214,6 +219,15 @@ function runOptions(): Option[] {
       collectFault,
     ),
     option(
+      "--inject <spec>",
+      "like --fault, by message, repeatable, needs --allow-faults: " +
+        `slow:kasmina.apply=50ms@every=10; kinds: ${Object.keys(FAULTS).join(", ")}`,
+      [],
+      "none",
+      collectInjection,
+    ),
+    option("--allow-faults", "let faults be injected into this run", false, "off"),
+    option(
       "--resume <run>",
       "continue a run: its id, a path, or latest",
       null,
@@ -254,6 +268,18 @@ export function inputOptions(): Option[] {
       parsePath("--labels"),
     ),
   ];
+}
+
+/** How often `inspect` looks, in seconds; without a number every second. */
+export function watchOption(): Option {
+  const parse = parseNumber("--watch", 0.1, 10);
+  return option(
+    "--watch [seconds]",
+    "look again and again until stopped",
+    null,
+    "one look",
+    parse,
+  ).preset("1");
 }
 
 /** Where a command writes its file. */

@@ -5,6 +5,7 @@
 import { resolve } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
 import type { FaultRequest, HostRequest } from "../../protocols/run.ts";
+import { parseFault as parseInjection } from "../faults/parse-fault.ts";
 import { didYouMean } from "./suggest.ts";
 
 /** Most faults one command may inject. */
@@ -123,6 +124,15 @@ export function collectFault(given: string, before: readonly FaultRequest[]): Fa
     });
   }
   return [...before, parseFault(given)];
+}
+
+/** Adds one fault in the runtime's own form to those before it. @throws {CONFIG_INVALID} */
+export function collectInjection(given: string, before: readonly string[]): string[] {
+  if (before.length >= MAX_FAULTS) {
+    const details = { flag: "--inject", maximum: MAX_FAULTS };
+    throw new EsperError("USAGE", `--inject: allowed: at most ${MAX_FAULTS} times`, details);
+  }
+  return [...before, parseInjection(given).text];
 }
 
 /** Adds one file to those before it. */

@@ -5,7 +5,13 @@
 import { z } from "zod";
 import type { AnyActorDefinition } from "../actor.ts";
 import { ENGINE_KINDS } from "../device/engine-kind.ts";
-import type { ActorSpec, EsperConfig, SupervisorSpec } from "../topology.ts";
+import {
+  type ActorSpec,
+  type EsperConfig,
+  MAX_SPARES,
+  type SupervisorSpec,
+  type ThreadOptions,
+} from "../topology.ts";
 
 /** Names of topologies, actors and threads. */
 const NAME = /^[a-z][a-z0-9-]{0,39}$/;
@@ -52,11 +58,20 @@ const treeNode: z.ZodType<ActorSpec | SupervisorSpec> = z.discriminatedUnion("ki
   supervisorSpec,
 ]);
 
+const threadOptions: z.ZodType<ThreadOptions> = z.strictObject({
+  stuckMs: z.int().min(50).max(3_600_000).exactOptional(),
+  graceMs: z.int().min(0).max(60_000).exactOptional(),
+  heapLimitMb: z.int().min(16).max(65_536).exactOptional(),
+  spare: z.boolean().exactOptional(),
+});
+
 const topology = z.strictObject({
   description: z.string().min(1).max(200),
   engine: z.enum([...ENGINE_KINDS, "gpu"]),
   fabric: z.strictObject({ kind: z.literal("embedded") }),
   tree: supervisorSpec,
+  threads: z.record(name, threadOptions).optional(),
+  spares: z.int().min(0).max(MAX_SPARES).optional(),
 });
 
 /** The whole file. */
@@ -64,4 +79,5 @@ export const configSchema: z.ZodType<EsperConfig> = z.strictObject({
   defaults: z.string(),
   runDirectory: z.string().min(1),
   topologies: z.record(name, topology),
+  allowFaults: z.boolean().exactOptional(),
 });

@@ -48,6 +48,7 @@ export interface Engine {
   readonly description: string;
   /** Null when values live on another device, from which they can only be awaited. */
   readonly hostMemory: HostMemory | null;
+  /** Tensors that are alive now. */
   memory(): EngineMemory;
   /**
    * Must be asked whenever values came from a device: it computes after the call that ordered it,

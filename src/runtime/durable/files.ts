@@ -28,6 +28,9 @@ export interface FileStat {
   readonly size: number;
   readonly isDirectory: boolean;
   readonly modifiedMs: number;
+  /** The user it belongs to and the permission bits; absent where the system has none. */
+  readonly owner?: number;
+  readonly permissions?: number;
 }
 
 /** An open file with explicit offsets in bytes; nothing moves a hidden position. */
@@ -37,10 +40,13 @@ export interface OpenFile {
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Writes all the bytes at `offset`, or throws; a throw may leave a part of them behind. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
+  /** Cuts the file, or lengthens it with zeros. */
   truncate(size: number): Promise<void>;
+  /** The size in bytes. */
   size(): Promise<number>;
   /** Returns when the file's bytes are on the device. */
   sync(): Promise<void>;
+  /** Gives the file back to the system. */
   close(): Promise<void>;
 }
 
@@ -48,18 +54,23 @@ export interface OpenFile {
 export interface Files {
   /** `permissions` count only when the file is created. */
   open(path: string, mode: OpenMode, permissions?: number): Promise<OpenFile>;
+  /** The whole file. */
   read(path: string): Promise<Uint8Array>;
+  /** What lies at the path, links followed. */
   stat(path: string): Promise<FileStat>;
   /** Names in the directory, sorted. */
   list(path: string): Promise<readonly string[]>;
   /** Creates the directory and its parents; an existing one is left as it is. */
   makeDirectory(path: string): Promise<void>;
+  /** Replaces `to` in one step if it exists. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or a link. */
   remove(path: string): Promise<void>;
   /** A second name for the same file; fails with EEXIST when `created` exists. */
   link(existing: string, created: string): Promise<void>;
+  /** A link at `path` that points to `target`. */
   symlink(target: string, path: string): Promise<void>;
+  /** Where the link points. */
   readLink(path: string): Promise<string>;
   /** Makes creations, renames and removals inside the directory durable. */
   syncDirectory(path: string): Promise<void>;
@@ -165,7 +176,9 @@ export const systemFiles: Files = {
   stat: (path) =>
     attempt("stat", path, async () => {
       const found = await stat(path);
-      return { size: found.size, isDirectory: found.isDirectory(), modifiedMs: found.mtimeMs };
+      const { size, mtimeMs: modifiedMs, uid: owner } = found;
+      const permissions = found.mode & 0o7777;
+      return { size, isDirectory: found.isDirectory(), modifiedMs, owner, permissions };
     }),
   list: (path) => attempt("list", path, async () => (await readdir(path)).sort()),
   makeDirectory: (path) =>

@@ -7,6 +7,7 @@ import { openEngine } from "../device/engine.ts";
 import type { EngineKind } from "../device/engine-kind.ts";
 import { resolveGpuEngine } from "../device/gpu-probe.ts";
 import type { Files } from "../durable/files.ts";
+import { connectRun } from "../inspect/connect-run.ts";
 import type { CancellationToken } from "../token.ts";
 import type { TopologySpec } from "../topology.ts";
 import { launch } from "./launch.ts";
@@ -29,7 +30,14 @@ export interface CommandDeps {
 
 type Commands = Pick<
   CliDeps,
-  "train" | "storedRequest" | "evaluate" | "predict" | "report" | "probeEngine" | "listRuns"
+  | "train"
+  | "storedRequest"
+  | "evaluate"
+  | "predict"
+  | "report"
+  | "probeEngine"
+  | "listRuns"
+  | "openControl"
 >;
 
 /** A named GPU topology gets a GPU or a refusal, never a CPU. */
@@ -112,5 +120,6 @@ export function createCommands(deps: CommandDeps): Commands {
     },
     probeEngine: (engine) => probeEngine(engine, files),
     listRuns: (runsDirectory) => listing(files, runsDirectory),
+    openControl: (ref) => connectRun(ref, files, deps.clock),
   };
 }

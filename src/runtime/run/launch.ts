@@ -10,6 +10,7 @@ import type { TrainContext } from "../cli/deps.ts";
 import type { Clock } from "../clock.ts";
 import type { EngineKind } from "../device/engine-kind.ts";
 import type { Files } from "../durable/files.ts";
+import { serveRun } from "../inspect/run-control.ts";
 import { ActorSystem } from "../thread/system.ts";
 import type { SystemEvent } from "../thread/types.ts";
 import type { CancellationToken } from "../token.ts";
@@ -63,6 +64,10 @@ function tellEvent(event: SystemEvent, observer: RunObserver): void {
     });
   } else if (event.kind === "crashed") {
     const message = `${event.actor} crashed: ${event.error.message}`;
+    observer.on({ kind: "notice", level: "WARNING", message });
+  } else if (event.kind === "fault") {
+    const { fault, actor, message: struck, thread, strikes } = event;
+    const message = `fault ${fault} struck ${actor}.${struck} on thread ${thread} (${strikes})`;
     observer.on({ kind: "notice", level: "WARNING", message });
   } else if (event.kind === "thread-exit") {
     const message = `thread ${event.thread} ended: ${event.cause}`;
@@ -178,6 +183,14 @@ async function train(
       if (again && stop.cancelled && running !== null) halt(running, log, clock);
     },
     telemetry: { actor: "nissa" },
+    threadOptions: context.topology.threads,
+    spares: context.topology.spares,
+    faults: context.faults,
+  });
+  const { runId, directory, paths } = prepared.run;
+  const control = await serveRun(system, {
+    ...{ runId, directory, path: paths.control, files: deps.files, clock },
+    onUnavailable: (message) => observer.on({ kind: "notice", level: "WARNING", message }),
   });
   faults = new FaultPlan(prepared.request.faults, system, clock);
   running = system;
@@ -196,6 +209,7 @@ async function train(
     });
   } finally {
     faults.cancel();
+    await control?.close();
     const graceMs = 1_000 * context.settings.values.ASYNC_WORKER_SHUTDOWN_TIMEOUT_S;
     await system.stop({ graceMs });
   }

@@ -40,6 +40,8 @@ export interface RunPaths {
   readonly ledger: string;
   readonly model: string;
   readonly secret: string;
+  /** Unix socket of the process that works on the run. */
+  readonly control: string;
 }
 
 /** The layout of every run directory. */
@@ -55,6 +57,7 @@ export function runPaths(directory: string): RunPaths {
     ledger: join(directory, "ledger"),
     model: join(directory, "model.ckpt"),
     secret: join(directory, "secret"),
+    control: join(directory, "control.sock"),
   };
 }
 

@@ -34,8 +34,11 @@ export interface SignalOptions {
 
 /** The signals of one process, from the start of the program to its end. */
 export interface SignalWatch {
-  /** Makes stopping graceful from now on: the token is cancelled by the first signal. */
-  hold(): CancellationToken;
+  /**
+   * Makes stopping graceful from now on: the token is cancelled by the first signal. `told` is what
+   * the person reads then; null says nothing. Default: that a checkpoint is written.
+   */
+  hold(told?: string | null): CancellationToken;
   /** Stops a held run as a first signal would, without being one; `why` is told. Idempotent. */
   stopRun(why: string): void;
   /** The first signal that came, or null. */
@@ -54,12 +57,14 @@ export function watchSignals(options: SignalOptions): SignalWatch {
   let watchdog: Timer | null = null;
   let stopping = false;
   const seconds = graceMs / 1_000;
+  let farewell: string | null =
+    `writing a checkpoint and stopping, at most ${seconds} s; again to end at once`;
 
   /** Asks the run for its checkpoint; it has the grace to leave with it. */
-  function stopHeld(token: CancellationToken, told: string, lateCode: ExitCode): void {
+  function stopHeld(token: CancellationToken, told: string | null, lateCode: ExitCode): void {
     if (stopping) return;
     stopping = true;
-    say(told);
+    if (told !== null) say(told);
     watchdog = clock.after(
       graceMs,
       () => {
@@ -84,11 +89,7 @@ export function watchSignals(options: SignalOptions): SignalWatch {
       source.exit(exitCodeOfSignal(signal));
       return;
     }
-    stopHeld(
-      held,
-      `${signal}: writing a checkpoint and stopping, at most ${seconds} s; again to end at once`,
-      exitCodeOfSignal(signal),
-    );
+    stopHeld(held, farewell === null ? null : `${signal}: ${farewell}`, exitCodeOfSignal(signal));
   }
 
   const onInterrupt = () => onSignal("SIGINT");
@@ -96,7 +97,8 @@ export function watchSignals(options: SignalOptions): SignalWatch {
   source.on("SIGINT", onInterrupt);
   source.on("SIGTERM", onTerminate);
   return {
-    hold() {
+    hold(told = farewell) {
+      farewell = told;
       held ??= new CancellationToken();
       return held;
     },

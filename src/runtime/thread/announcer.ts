@@ -43,11 +43,31 @@ export class Announcer {
     this.#main.log("error", SOURCE, { name: thread, code, cause }, "a thread ended");
   }
 
-  threadStuck(thread: string, limitMs: number): void {
-    this.#onEvent({ kind: "thread-stuck", thread, limitMs });
-    this.#main.emit(SOURCE, "runtime.thread_stuck", "CRITICAL", { thread, limit_ms: limitMs });
-    const text = "a thread did not end within the limit and was left behind";
-    this.#main.log("error", SOURCE, { name: thread, limitMs }, text);
+  actorStuck(event: Omit<Extract<SystemEvent, { kind: "actor-stuck" }>, "kind">): void {
+    this.#onEvent({ kind: "actor-stuck", ...event });
+    const { thread, ageMs } = event;
+    const actor = event.actor ?? "unknown";
+    const message = event.message ?? "unknown";
+    const attributes = { actor, thread, message, age_ms: ageMs };
+    this.#main.emit(SOURCE, "runtime.actor_stuck", "ERROR", attributes);
+    this.#main.count("runtime.actors_stuck_total", { actor });
+    const fields = { name: actor, held: thread, message, ageMs };
+    this.#main.log("error", SOURCE, fields, "an actor has held its thread for too long");
+  }
+
+  zombie(thread: string, zombies: number): void {
+    this.#onEvent({ kind: "zombie", thread, zombies });
+    this.#main.emit(SOURCE, "runtime.zombie", "CRITICAL", { thread, zombies });
+    this.#main.count("runtime.zombies_total", { thread });
+    this.#main.gauge("runtime.zombies", zombies);
+    const text = "a thread did not end when it was told to; it is cut off and left behind";
+    this.#main.log("error", SOURCE, { name: thread, zombies }, text);
+  }
+
+  zombieEnded(thread: string, zombies: number): void {
+    this.#onEvent({ kind: "zombie-ended", thread, zombies });
+    this.#main.gauge("runtime.zombies", zombies);
+    this.#main.log("warn", SOURCE, { name: thread, zombies }, "a thread left behind has ended");
   }
 
   /** The telemetry event of a dead letter is sent by the thread where it died. */

@@ -1,13 +1,19 @@
 /** What a cell is made of and is given. */
-import { EsperError } from "../../protocols/errors.ts";
-import type { AnyActorDefinition } from "../actor.ts";
+import { EsperError, textOf } from "../../protocols/errors.ts";
+import type { AnyActorDefinition, CallInfo, MailboxPolicy } from "../actor.ts";
 import type { Clock } from "../clock.ts";
+import type { FaultPoints } from "../faults/fault-points.ts";
+import type { Mailbox } from "../mailbox.ts";
 import type { CancellationToken } from "../token.ts";
+import { type CompiledProtocol, compileProtocol } from "../wire/protocol-table.ts";
+import type { ThreadBlock } from "../wire/thread-block.ts";
+import type { Cell } from "./cell.ts";
 import type { Credits, Tally } from "./credits.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import type { RunLoop } from "./loop.ts";
 import type { Message } from "./message.ts";
-import type { RunQueue } from "./run-queue.ts";
-import type { Report, Route } from "./wire.ts";
+import { turnHandlers } from "./turns.ts";
+import type { DeadLetterReason } from "./types.ts";
 
 /** A definition with its parsed config, as one thread holds it. */
 export interface LoadedActor {
@@ -32,41 +38,85 @@ export type Handler = (
   call: CallInfo,
 ) => unknown;
 
-/** What a cell needs from its host. */
-export interface CellServices {
-  readonly clock: Clock;
-  readonly queue: RunQueue;
-  readonly credits: Credits;
-  readonly tally: Tally;
-  readonly deadLetters: DeadLetters;
-  readonly setupLimitMs: number;
-  /** `crash` is for failures outside any message, such as a timer's. */
-  createInstance(starts: number, crash: (error: unknown) => void): Instance;
-  report(report: Report): void;
-  onCrash(route: Route, error: unknown): void;
-  onStopFailed(route: Route, error: unknown): void;
-  onCastFailed(route: Route, message: Message, error: EsperError): void;
+/** Where a cell lives; the generation tells a new actor in a used slot from the one before. */
+export interface Place {
+  readonly address: number;
+  readonly generation: number;
 }
 
-/** The fourth argument of a handler. */
-export class CallInfo {
-  readonly #message: Message;
-  readonly #actorToken: CancellationToken;
+/** Where a cell stands among the others. */
+export interface Family {
+  readonly parent: Cell | null;
+  /** Row in the system's tally, -1 for a spawned actor. */
+  readonly index: number;
+  readonly exported: boolean;
+  readonly mailbox: MailboxPolicy;
+}
 
-  constructor(message: Message, actorToken: CancellationToken) {
-    this.#message = message;
-    this.#actorToken = actorToken;
-  }
+/** Who decides what becomes of a cell: the supervision on the main thread, or its parent. */
+export interface CellOwner {
+  started(cell: Cell): void;
+  failed(cell: Cell, error: unknown): void;
+  stopped(cell: Cell): void;
+}
 
-  /** The token the caller gave, else the actor's own. */
-  get token(): CancellationToken {
-    return this.#message.token ?? this.#actorToken;
-  }
+/** What every cell of a thread needs from its host. */
+export interface CellServices {
+  readonly clock: Clock;
+  readonly loop: RunLoop;
+  readonly credits: Credits;
+  readonly tally: Tally;
+  readonly block: ThreadBlock;
+  readonly deadLetters: DeadLetters;
+  readonly setupLimitMs: number;
+  /** Null while none is injected. */
+  faults: FaultPoints | null;
+  /** The cell whose handler runs right now; the sender of what is sent meanwhile. */
+  current: Cell | null;
+  /** `crash` is for failures outside any message, such as a timer's. */
+  createInstance(cell: Cell, starts: number, crash: (error: unknown) => void): Instance;
+  /** Ends the instance of a crashed cell, then tells its owner. */
+  closeCrashed(cell: Cell, error: unknown): void;
+  nameOf(address: number): string;
+  onStarted(cell: Cell): void;
+  onStopped(cell: Cell): void;
+  onCrash(cell: Cell, error: unknown): void;
+  onStopFailed(cell: Cell, error: unknown): void;
+  onCastFailed(cell: Cell, message: Message, error: EsperError): void;
+  /** Places became free while senders wait for them; clears `hasWaiting`. */
+  onRoom(cell: Cell): void;
+}
 
-  /** On the monotonic clock; null for casts. */
-  get deadlineAtMs(): number | null {
-    return this.#message.deadlineAtMs;
-  }
+/** Where a cell finds messages that stay elsewhere until they are handled. */
+export interface Source {
+  /** The next message, of these or of the cell's own mailbox. */
+  next(mailbox: Mailbox<Message>): Message | undefined;
+  /** True when there is one outside the mailbox. */
+  readonly ready: boolean;
+  /** A message was put into the cell's own mailbox. */
+  accepted(message: Message): void;
+  discardAll(reason: DeadLetterReason): void;
+}
+
+/** What all actors of one definition share. */
+export interface Behaviour {
+  readonly protocol: CompiledProtocol;
+  /** By the index of the message in the protocol. */
+  readonly handlers: readonly (Handler | undefined)[];
+}
+
+const BEHAVIOURS = new WeakMap<AnyActorDefinition, Behaviour>();
+
+export function behaviourOf(definition: AnyActorDefinition): Behaviour {
+  const known = BEHAVIOURS.get(definition);
+  if (known !== undefined) return known;
+  const protocol = compileProtocol(definition.protocol);
+  const { list } = protocol;
+  const receive = definition.receive as Readonly<Record<string, Handler | undefined>>;
+  const handlers = [...list.map(({ name }) => receive[name]), ...turnHandlers()];
+  const behaviour = { protocol, handlers };
+  BEHAVIOURS.set(definition, behaviour);
+  return behaviour;
 }
 
 export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
@@ -78,7 +128,7 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
 /** The coded form of what an actor threw: its own when it has one, else HANDLER_FAILED. */
 export function crashError(what: string, error: unknown): EsperError {
   if (error instanceof EsperError) return error;
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : textOf(error);
   const coded = new EsperError("HANDLER_FAILED", `${what} failed: ${text}`, { what }, error);
   // Where it was thrown tells more than where it was caught.
   if (error instanceof Error && error.stack !== undefined) coded.stack = error.stack;

@@ -1,354 +1,398 @@
 /**
  * One actor in its thread: its mailbox, its current instance, and the handling of one message at a
- * time. A crash closes the instance and keeps the mailbox; the supervisor decides what follows. It
+ * time. A crash closes the instance and keeps the mailbox; its owner decides what follows. It
  * never starts by itself and never handles a message whose caller has gone.
  */
-import { dehydrate, EsperError } from "../../protocols/errors.ts";
-import type { Lane } from "../../protocols/protocol.ts";
-import { isUrgent, Mailbox } from "../mailbox.ts";
-import type { CellServices, Handler, Instance, LoadedActor } from "./cell-parts.ts";
-import { CallInfo, crashError, isPromiseLike, within } from "./cell-parts.ts";
+import { EsperError } from "../../protocols/errors.ts";
+import { LANES } from "../../protocols/protocol.ts";
+import type { AnyActorDefinition, MailboxPolicy } from "../actor.ts";
+import { Mailbox } from "../mailbox.ts";
+import type { CompiledProtocol } from "../wire/protocol-table.ts";
+import { slotOf, threadOf } from "./address.ts";
+import {
+  behaviourOf,
+  type CellOwner,
+  type CellServices,
+  crashError,
+  type Family,
+  type Handler,
+  type Instance,
+  isPromiseLike,
+  type LoadedActor,
+  type Place,
+  type Source,
+} from "./cell-parts.ts";
+import { settleWithin } from "./handler-limit.ts";
+import { InHand } from "./in-hand.ts";
+import type { Runnable } from "./loop.ts";
 import type { Message } from "./message.ts";
-import type { LocalReceiver } from "./router.ts";
-import type { Runnable } from "./run-queue.ts";
+import { discardError } from "./refusal.ts";
 import type { DeadLetterReason } from "./types.ts";
-import type { Route } from "./wire.ts";
 
-type CellState = "down" | "starting" | "running" | "closing" | "stopped";
+export type CellState = "down" | "starting" | "running" | "closing" | "stopped";
 
 /** A cast that crashed its actor this often is never delivered again. */
 const MAX_CRASHES = 2;
 /** Messages of one turn, so that the neighbours in the thread get theirs. */
 const TURN_MESSAGES = 64;
 
-export class Cell implements LocalReceiver, Runnable {
-  readonly route: Route;
-  readonly #actor: LoadedActor;
-  readonly #services: CellServices;
-  readonly #mailbox: Mailbox<Message>;
-  #state: CellState = "down";
-  #instance: Instance | null = null;
-  #active: Message | null = null;
+/** Fields are plain: the life cycle and the senders of the same thread work on them directly. */
+export class Cell implements Runnable {
+  readonly services: CellServices;
+  readonly owner: CellOwner;
+  readonly actor: LoadedActor;
+  readonly address: number;
+  /** Row of the actor in the tables of its thread. */
+  readonly slot: number;
+  /** Tells a new actor in a used slot from the one before. */
+  readonly generation: number;
+  /** Row in the system's tally, -1 for a spawned actor. */
+  readonly index: number;
+  readonly parent: Cell | null;
+  /** By which the thread shows what it is busy with: a child's is that of its tree actor. */
+  readonly row: number;
+  readonly threadId: number;
+  readonly protocol: CompiledProtocol;
+  children: Set<Cell> | null = null;
+  readonly mailbox: Mailbox<Message>;
+  readonly policy: MailboxPolicy;
+  state: CellState = "down";
+  starts = 0;
+  instance: Instance | null = null;
+  active: Message | null = null;
+  /** True when other threads may send to it: its places are then counted in shared memory. */
+  exported: boolean;
+  /** Where its messages stay until they are handled; null when it holds them in its mailbox. */
+  source: Source | null = null;
+  /** The start or the close in progress; whatever comes next waits for it. */
+  change: Promise<void> | null = null;
+  onIdle: (() => void) | null = null;
+  failSetup: ((error: unknown) => void) | null = null;
+  /** Senders wait for room. */
+  hasWaiting = false;
+  /** It ends because it wants to. */
+  isLeaving = false;
+  processed = 0;
+  failed = 0;
+  readonly #lowWater: number;
+  #handlers: readonly (Handler | undefined)[];
+  #behaviour: Readonly<Record<string, Handler | undefined>> | null = null;
+  #hand: InHand | null = null;
   #scheduled = false;
   #crashRequested = false;
-  /** The start or the close in progress; whatever comes next waits for it. */
-  #change: Promise<void> = Promise.resolve();
-  #onIdle: (() => void) | null = null;
-  #failSetup: ((error: unknown) => void) | null = null;
 
-  constructor(route: Route, actor: LoadedActor, services: CellServices) {
-    this.route = route;
-    this.#actor = actor;
-    this.#services = services;
-    this.#mailbox = new Mailbox({ capacity: route.capacity, overflow: route.overflow });
+  constructor(
+    services: CellServices,
+    owner: CellOwner,
+    actor: LoadedActor,
+    place: Place,
+    family: Family,
+  ) {
+    this.services = services;
+    this.owner = owner;
+    this.actor = actor;
+    this.address = place.address;
+    this.slot = slotOf(place.address);
+    this.generation = place.generation;
+    this.parent = family.parent;
+    this.index = family.index;
+    this.exported = family.exported;
+    const { handlers, protocol } = behaviourOf(actor.definition);
+    this.#handlers = handlers;
+    this.protocol = protocol;
+    this.row = family.parent === null ? family.index : family.parent.row;
+    this.threadId = threadOf(place.address);
+    this.mailbox = new Mailbox(family.mailbox);
+    this.policy = family.mailbox;
+    this.#lowWater = family.mailbox.capacity >> 1;
   }
 
-  get queued(): number {
-    return this.#mailbox.size;
+  get name(): string {
+    return this.actor.name;
   }
 
+  /** As a target, a cell leads to itself. */
+  get cell(): Cell {
+    return this;
+  }
+
+  get definition(): AnyActorDefinition {
+    return this.actor.definition;
+  }
+
+  /** Takes a message for which there is a place; what does not fit after all is discarded. */
   accept(message: Message): void {
-    if (this.#state === "stopped") {
-      this.#discard(message, "stopped");
-      return;
-    }
-    const offer = this.#mailbox.offer(message);
-    if (offer.kind === "refused") this.#discard(message, "mailbox-full");
-    if (offer.kind === "queued-instead") this.#discard(offer.dropped, "mailbox-full");
-    this.#wake();
+    if (this.state === "stopped") this.discard(message, "stopped");
+    else if (!this.tryAccept(message)) this.discard(message, "mailbox-full");
+  }
+
+  /** False when the mailbox refuses it; nothing else happens then. */
+  tryAccept(message: Message): boolean {
+    message.queuedAtMs = this.services.loop.nowMs | 0;
+    const offer = this.mailbox.offer(message);
+    if (offer === "refused") return false;
+    const { dropped } = this.mailbox;
+    if (offer === "replaced" && dropped !== null) this.discard(dropped, "mailbox-full");
+    if (this.source !== null) this.source.accepted(message);
+    this.wake();
+    return true;
   }
 
   /** The caller no longer waits: withdraws a queued message, tells a running handler. */
   cancel(message: Message): void {
-    if (this.#mailbox.remove(message)) this.#release(message);
-    else message.token?.cancel();
-  }
-
-  /** The lane its own protocol gives the message. */
-  laneOf(name: string): Lane {
-    return this.#actor.definition.protocol.messages[name]?.lane ?? "control";
-  }
-
-  start(starts: number): void {
-    this.#change = this.#change.then(() => this.#start(starts));
-  }
-
-  /** Ends the current message and the instance within `limitMs`, in this order, then reports. */
-  stop(final: boolean, limitMs: number): void {
-    this.#instance?.token.cancel();
-    if (this.#failSetup !== null) {
-      const text = `${this.route.name} was stopped during its setup`;
-      const fail = this.#failSetup;
-      this.#services.clock.after(limitMs, () => fail(new EsperError("ACTOR_STOPPED", text)), true);
-    }
-    this.#change = this.#change.then(() => this.#stop(final, limitMs));
-  }
-
-  /** Takes no more messages, ever. */
-  retire(): void {
-    this.#state = "stopped";
-    for (const message of this.#mailbox.drain()) this.#discard(message, "stopped");
-  }
-
-  /** The thread ends: nothing of this actor runs, replies or reports any more. */
-  abandon(): void {
-    this.#state = "stopped";
-    const { name } = this.route;
-    this.#active?.caller?.fail(discardError(name, "stopped", 0));
-    this.#active = null;
-    this.#instance?.end();
-    this.#instance = null;
+    if (this.mailbox.remove(message)) {
+      if (this.exported) this.#release(message);
+    } else message.caller?.token?.cancel();
   }
 
   /** Fails at the next message boundary, as if a handler had thrown. */
   requestCrash(): void {
     this.#crashRequested = true;
-    this.#wake();
+    this.wake();
   }
 
-  /** A timer or a handler failed: the instance is given up and the supervisor told. */
-  crash(error: unknown, instance: Instance): void {
-    if (this.#instance !== instance) return;
-    if (this.#state === "starting") this.#failSetup?.(error);
-    if (this.#state !== "running") return;
-    const active = this.#active;
-    this.#active = null;
-    if (active !== null) this.#settleCrashed(active, error);
-    this.#services.onCrash(this.route, error);
-    this.#state = "closing";
-    const { shutdownMs } = this.#actor.definition.supervision;
-    this.#change = this.#change.then(async () => {
-      await this.#closeInstance(shutdownMs);
-      if (this.#state === "closing") this.#state = "down";
-      const wire = dehydrate(crashError(this.route.name, error));
-      this.#services.report({ kind: "failed", actor: this.route.name, error: wire });
-    });
+  /** True when its places are counted in memory that other threads see. */
+  get isShared(): boolean {
+    return this.exported || this.source !== null;
+  }
+
+  /** The message in hand, for those that put it aside or pass it on. */
+  get hand(): InHand {
+    this.#hand ??= new InHand(() => this.name);
+    return this.#hand;
+  }
+
+  /** Messages put aside. */
+  get stashed(): number {
+    return this.#hand === null ? 0 : this.#hand.stashed.length;
+  }
+
+  /** Every message that was put aside comes before what is queued in its lane. */
+  unstash(): void {
+    for (const message of this.hand.takeStash().reverse()) this.#putBack(message);
+    this.wake();
+  }
+
+  become(behaviour: Readonly<Record<string, Handler | undefined>> | null): void {
+    this.#behaviour = behaviour;
   }
 
   turn(): void {
-    this.#work();
-    this.#scheduled = false;
-    this.#wake();
-  }
-
-  #work(): void {
+    const { services } = this;
+    services.current = this;
     for (let count = 0; count < TURN_MESSAGES; count++) {
-      if (this.#state !== "running" || this.#active !== null) return;
-      if (this.#crashRequested) {
-        this.#crashRequested = false;
-        const instance = this.#instance as Instance;
-        this.crash(new Error("a crash was requested by the operator"), instance);
-        return;
-      }
-      const message = this.#mailbox.take();
-      if (message === undefined) return;
-      this.#release(message);
-      if (this.#isDue(message)) this.#handle(message, this.#instance as Instance);
-      if (this.#services.queue.spend()) return;
+      const message = this.#next();
+      if (message === null) break;
+      if (message.caller === null || this.#isDue(message)) this.#handle(message);
+      if (services.loop.spend()) break;
     }
+    services.current = null;
+    this.#scheduled = false;
+    this.wake();
   }
 
-  #wake(): void {
-    if (this.#scheduled || this.#state !== "running" || this.#active !== null) return;
-    if (this.#mailbox.size === 0 && !this.#crashRequested) return;
+  /** Takes a message out of the mailbox; null when there is none to handle now. */
+  #next(): Message | null {
+    if (this.state !== "running" || this.active !== null) return null;
+    if (this.#crashRequested) {
+      this.#crashRequested = false;
+      this.crash(new Error("a crash was requested by the operator"), this.instance);
+      return null;
+    }
+    const message = this.source === null ? this.mailbox.take() : this.source.next(this.mailbox);
+    if (message === undefined) return null;
+    if (this.exported) this.#release(message);
+    if (this.hasWaiting && this.mailbox.size <= this.#lowWater) this.services.onRoom(this);
+    return message;
+  }
+
+  wake(): void {
+    if (this.#scheduled || this.state !== "running" || this.active !== null) return;
+    if (this.mailbox.size === 0 && !this.#crashRequested && this.source?.ready !== true) return;
     this.#scheduled = true;
-    this.#services.queue.schedule(this);
+    this.services.loop.schedule(this);
   }
 
-  async #start(starts: number): Promise<void> {
-    const { definition } = this.#actor;
-    const { name } = this.route;
-    this.#state = "starting";
-    const crash = (error: unknown): void => this.crash(error, instance);
-    const instance: Instance = this.#services.createInstance(starts, crash);
-    this.#instance = instance;
-    try {
-      const limitMs = this.#services.setupLimitMs;
-      const failure = new Promise<never>((_, reject) => {
-        this.#failSetup = reject;
-      });
-      const setup = async (): Promise<void> => {
-        instance.state = await definition.setup(instance.context);
-      };
-      const attempt = Promise.race([setup(), failure]);
-      const done = await within(this.#services.clock, limitMs, attempt);
-      this.#failSetup = null;
-      if (!done) throw new Error(`setup did not end within ${limitMs} ms`);
-    } catch (error) {
-      this.#failSetup = null;
-      if (this.#instance !== instance) return;
-      instance.end();
-      this.#instance = null;
-      this.#state = "down";
-      this.#services.onCrash(this.route, error);
-      const wire = dehydrate(crashError(name, error));
-      this.#services.report({ kind: "failed", actor: name, error: wire });
-      return;
-    }
-    if (this.#instance !== instance) return;
-    this.#state = "running";
-    this.#services.report({ kind: "started", actor: name });
-    this.#wake();
+  /** A timer or a handler failed: the instance is given up and the owner told. */
+  crash(error: unknown, instance: Instance | null): void {
+    if (this.instance !== instance || instance === null) return;
+    if (this.state === "starting") this.failSetup?.(error);
+    if (this.state !== "running") return;
+    const { active } = this;
+    this.active = null;
+    if (active !== null) this.#settleCrashed(active, error);
+    this.#behaviour = null;
+    this.services.onCrash(this, error);
+    this.state = "closing";
+    this.services.closeCrashed(this, error);
   }
 
-  async #stop(final: boolean, limitMs: number): Promise<void> {
-    const { clock } = this.#services;
-    const endsAtMs = clock.monotonicMs() + limitMs;
-    if (this.#state === "running") this.#state = "closing";
-    if (this.#active !== null) {
-      const idle = new Promise<void>((resolve) => {
-        this.#onIdle = resolve;
-      });
-      await within(clock, limitMs, idle);
-      this.#onIdle = null;
-    }
-    const abandoned = this.#active;
-    this.#active = null;
-    if (abandoned !== null) this.#discard(abandoned, final ? "stopped" : "crashed-actor", true);
-    await this.#closeInstance(Math.max(0, endsAtMs - clock.monotonicMs()));
-    if (this.#state !== "stopped") this.#state = "down";
-    if (final) this.retire();
-    this.#services.report({ kind: "stopped", actor: this.route.name });
-  }
-
-  /** The definition's last words, at most `limitMs`; a failure in them is logged, not repeated. */
-  async #closeInstance(limitMs: number): Promise<void> {
-    const instance = this.#instance;
-    if (instance === null) return;
-    instance.end();
-    const { definition } = this.#actor;
-    if (definition.stop !== undefined) {
-      try {
-        const last = async (): Promise<void> =>
-          await definition.stop?.(instance.state, instance.context);
-        const done = await within(this.#services.clock, limitMs, last());
-        if (!done) throw new Error(`stop did not end within ${Math.round(limitMs)} ms`);
-      } catch (error) {
-        this.#services.onStopFailed(this.route, error);
-      }
-    }
-    this.#instance = null;
-  }
-
-  #handle(message: Message, instance: Instance): void {
-    const handler = this.#actor.definition.receive[message.name] as Handler | undefined;
+  #handle(message: Message): void {
+    const instance = this.instance as Instance;
+    const handler = this.#handlerOf(message);
     if (handler === undefined) {
-      this.#finish(message);
-      const text = `${this.route.name} does not understand ${message.name}`;
-      message.caller?.fail(new EsperError("MESSAGE_UNKNOWN", text, { message: message.name }));
-      if (message.kind === "cast")
-        this.#services.deadLetters.add(this.route.name, message, "actor-unknown");
+      this.#refuseUnknown(message);
       return;
     }
-    this.#active = message;
+    this.active = message;
+    message.info = instance;
+    const { block, loop, faults } = this.services;
+    block.enter(this.row, message.kind.index, loop.nowMs);
     try {
-      const info = new CallInfo(message, instance.token);
-      const result = handler(instance.state, message.payload, instance.context, info);
-      if (isPromiseLike(result)) {
-        result.then(
-          (value) => this.#done(message, instance, value),
-          (error) => this.#failed(message, instance, error),
-        );
-      } else this.#done(message, instance, result);
+      const result =
+        faults === null
+          ? handler(instance.state, message.payload, instance.context, message)
+          : faults.handle(this, message, instance, handler);
+      block.leave();
+      if (isPromiseLike(result)) this.#await(result, message, instance);
+      else this.#done(message, instance, result);
     } catch (error) {
+      block.leave();
       this.#failed(message, instance, error);
     }
   }
 
-  #done(message: Message, instance: Instance, value: unknown): void {
-    if (this.#active !== message || this.#instance !== instance) return;
-    this.#active = null;
+  #await(result: PromiseLike<unknown>, message: Message, instance: Instance): void {
+    const fail = (error: unknown): void => this.#failed(message, instance, error);
+    const done = (value: unknown): void => this.#done(message, instance, value);
+    const { handlerLimitMs } = this.definition.supervision;
+    if (handlerLimitMs === undefined) result.then(done, fail);
+    else {
+      const what = `${this.name}.${message.name}`;
+      settleWithin(this.services.clock, handlerLimitMs, what, result, done, fail);
+    }
+  }
+
+  #handlerOf(message: Message): Handler | undefined {
+    const { kind } = message;
+    if (this.#behaviour !== null) {
+      const own = this.#behaviour[kind.name];
+      if (own !== undefined) return own;
+    }
+    return this.#handlers[kind.index];
+  }
+
+  #refuseUnknown(message: Message): void {
+    const text = `${this.name} does not understand ${message.name}`;
+    message.caller?.fail(new EsperError("MESSAGE_UNKNOWN", text, { message: message.name }));
     this.#finish(message);
-    this.#services.tally.countProcessed(this.route.index);
-    message.caller?.reply(value);
-    this.#becomeIdle();
+    if (message.caller === null) this.#bury(message, "actor-unknown");
+  }
+
+  #done(message: Message, instance: Instance, value: unknown): void {
+    if (this.active !== message || this.instance !== instance) return;
+    this.active = null;
+    const outcome = this.#hand === null ? "handled" : this.#hand.takeOutcome();
+    if (outcome === "handled" && message.caller !== null) this.#reply(message, value);
+    else if (outcome !== "stashed") this.#finish(message);
+    this.processed += 1;
+    if (this.index >= 0) this.services.tally.countProcessed(this.index);
+    if (this.onIdle !== null) this.onIdle();
+    // A handler that was waited for ends outside any turn.
+    if (this.services.current !== this) this.wake();
+  }
+
+  /** The answer comes before the end: it may lie in lent memory, and a kill comes in between. */
+  #reply(message: Message, value: unknown): void {
+    try {
+      message.caller?.reply(value);
+    } finally {
+      this.#finish(message);
+    }
   }
 
   /** A coded error is an answer; anything else, and a fatal code, is a crash. */
   #failed(message: Message, instance: Instance, error: unknown): void {
-    if (this.#active !== message || this.#instance !== instance) return;
-    this.#services.tally.countFailed(this.route.index);
+    if (this.active !== message || this.instance !== instance) return;
+    this.#hand?.failed(message);
+    this.failed += 1;
+    if (this.index >= 0) this.services.tally.countFailed(this.index);
     if (!(error instanceof EsperError) || error.row.fatal) {
       // A stop in progress closes the instance anyway; the message still gets its end.
-      if (this.#state === "running") this.crash(error, instance);
+      if (this.state === "running") this.crash(error, instance);
       else {
-        this.#active = null;
+        this.active = null;
         this.#settleCrashed(message, error);
-        this.#becomeIdle();
+        this.onIdle?.();
+        this.wake();
       }
       return;
     }
-    this.#active = null;
-    this.#finish(message);
+    this.active = null;
     message.caller?.fail(error);
-    if (message.kind === "cast") this.#services.onCastFailed(this.route, message, error);
-    this.#becomeIdle();
-  }
-
-  #becomeIdle(): void {
-    this.#onIdle?.();
-    this.#wake();
+    this.#finish(message);
+    if (message.caller === null) this.services.onCastFailed(this, message, error);
+    this.onIdle?.();
+    this.wake();
   }
 
   /** The message in whose handling the actor crashed. */
   #settleCrashed(message: Message, error: unknown): void {
     if (message.caller !== null) {
-      message.caller.fail(crashError(`${this.route.name}.${message.name}`, error));
+      message.caller.fail(crashError(`${this.name}.${message.name}`, error));
+      this.#finish(message);
       return;
     }
     message.crashes += 1;
-    if (message.crashes >= MAX_CRASHES) {
-      this.#discard(message, "quarantined", true);
-      return;
-    }
-    this.#services.credits.take(this.route.slot, isUrgent(message.lane), false, 2 ** 30);
-    this.#mailbox.putBack(message);
+    if (message.crashes >= MAX_CRASHES) this.discard(message, "quarantined", true);
+    else this.#putBack(message);
+  }
+
+  #putBack(message: Message): void {
+    if (this.exported) this.services.credits.retake(this.slot, message.lane);
+    this.mailbox.putBack(message);
   }
 
   /** False for what must not be handled any more. */
   #isDue(message: Message): boolean {
-    const { deadlineAtMs, caller, token } = message;
+    const { caller } = message;
     if (caller === null) return true;
-    const late = deadlineAtMs !== null && this.#services.clock.monotonicMs() > deadlineAtMs;
-    if (late) {
-      this.#services.deadLetters.add(this.route.name, message, "deadline-passed");
+    if (this.services.clock.monotonicMs() > caller.deadlineAtMs) {
+      this.#bury(message, "deadline-passed");
+      this.#finish(message);
       caller.drop();
       return false;
     }
-    if (caller.settled) return false;
-    if (!token?.cancelled) return true;
-    caller.fail(new EsperError("CANCELLED", `${message.name} was cancelled`));
+    if (!caller.settled) {
+      if (caller.token === null || !caller.token.cancelled) return true;
+      caller.fail(new EsperError("CANCELLED", `${message.name} was cancelled`));
+    }
+    this.#finish(message);
     return false;
   }
 
   /** Ends a message without handling it: the caller is told, a cast becomes a dead letter. */
-  #discard(message: Message, reason: DeadLetterReason, begun = false): void {
-    if (!begun) this.#release(message);
+  discard(message: Message, reason: DeadLetterReason, begun = false): void {
+    if (!begun && this.exported) this.#release(message);
     this.#finish(message);
-    const { name } = this.route;
-    if (message.caller !== null)
-      message.caller.fail(discardError(name, reason, this.#mailbox.size));
-    else this.#services.deadLetters.add(name, message, reason);
+    const { caller } = message;
+    if (caller !== null) caller.fail(discardError(this.name, reason, this.mailbox.size));
+    else this.#bury(message, reason);
   }
 
-  #release(message: Message): void {
-    this.#services.credits.release(this.route.slot, isUrgent(message.lane));
+  /** Empties the mailbox and the stash; nothing comes after. */
+  discardAll(reason: DeadLetterReason): void {
+    for (const message of this.#hand?.takeStash() ?? []) this.discard(message, reason, true);
+    for (const message of this.mailbox.drain()) this.discard(message, reason);
+    this.source?.discardAll(reason);
+  }
+
+  #bury(message: Message, reason: DeadLetterReason): void {
+    const { name, lane, from } = message;
+    const letter = { name, lane: LANES[lane], from: this.services.nameOf(from) };
+    this.services.deadLetters.add(this.name, letter, reason);
+  }
+
+  #release({ lane }: Message): void {
+    const { credits } = this.services;
+    // Waking a sender for every place would make it pass on one message at a time.
+    if (credits.release(this.slot, lane) && credits.data(this.slot) <= this.#lowWater)
+      this.hasWaiting = true;
   }
 
   #finish(message: Message): void {
-    if (message.kind === "cast") this.#services.credits.closeCast(this.route.slot);
-  }
-}
-
-function discardError(actor: string, reason: DeadLetterReason, depth: number): EsperError {
-  switch (reason) {
-    case "mailbox-full": {
-      const text = `the mailbox of ${actor} is full: ${depth} messages`;
-      return new EsperError("MAILBOX_FULL", text, { actor, depth });
-    }
-    case "crashed-actor":
-      return new EsperError("ACTOR_RESTARTING", `${actor} is restarting`, { actor });
-    default:
-      return new EsperError("ACTOR_STOPPED", `${actor} has stopped`, { actor });
+    message.lease?.end();
+    message.lease = null;
+    if (this.exported && message.caller === null) this.services.credits.closeCast(this.slot);
   }
 }

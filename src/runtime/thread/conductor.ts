@@ -7,15 +7,21 @@ import type { Attributes } from "../../protocols/leyline/telemetry.ts";
 import type { Clock, Timer } from "../clock.ts";
 import type { ActorState, Effect, Supervision } from "../supervision.ts";
 import { Announcer } from "./announcer.ts";
+import { Fates } from "./fates.ts";
+import { handlerTimeout } from "./handler-limit.ts";
 import type { Host } from "./host.ts";
-import type { Plan } from "./plan.ts";
-import { MAIN } from "./plan.ts";
+import { OCCUPATION } from "./occupation.ts";
+import { afterPatience } from "./patience.ts";
+import { MAIN, type Plan, type PlannedActor } from "./plan.ts";
 import type { Threads } from "./threads.ts";
 import type { LogRecord, SystemEnd, SystemEvent } from "./types.ts";
+import type { Sighting } from "./watchdog.ts";
 import type { Report } from "./wire.ts";
 
 /** What a thread may take beyond an actor's own limit before it is held to be stuck. */
 const OVERTIME_MS = 1_000;
+/** The same for a stop: `shutdownMs` is a promise to whoever waits for the whole to stop. */
+const STOP_OVERTIME_MS = 100;
 const FLUSH_LIMIT_MS = 2_000;
 
 export interface ConductorParts {
@@ -34,6 +40,7 @@ export class Conductor {
   readonly finished: Promise<SystemEnd>;
   readonly #parts: ConductorParts;
   readonly #announcer: Announcer;
+  readonly #fates: Fates;
   /** Per actor: the limit on the start or stop in progress. */
   readonly #watchdogs = new Map<string, Timer>();
   readonly #lastErrors = new Map<string, EsperError>();
@@ -47,6 +54,7 @@ export class Conductor {
   constructor(parts: ConductorParts) {
     this.#parts = parts;
     this.#announcer = new Announcer(parts.main, parts.onEvent);
+    this.#fates = new Fates((fate) => parts.threads.broadcast(fate));
     this.finished = new Promise((resolve) => {
       this.#settleFinished = resolve;
     });
@@ -86,6 +94,10 @@ export class Conductor {
       case "stopped":
         this.#unwatch(report.actor);
         this.#apply(supervision.stopped(report.actor, this.#now()));
+        this.#noteEnd(report.actor);
+        return;
+      case "watch-restarts":
+        this.#fates.ask(report.actor);
         return;
       case "crashed":
         this.#note(report.actor, report.error);
@@ -101,6 +113,9 @@ export class Conductor {
         return;
       case "dead-letter":
         this.#announcer.deadLetter(thread, report.letter);
+        return;
+      case "left":
+        this.#apply(supervision.failed([report.actor], this.#now(), true));
         return;
       case "flushed":
         this.#onFlushed?.();
@@ -123,8 +138,23 @@ export class Conductor {
     this.#apply(this.#parts.supervision.failed(actors, this.#now(), code === 0));
   }
 
-  onThreadStuck(thread: string, limitMs: number): void {
-    this.#announcer.threadStuck(thread, limitMs);
+  /** `sighting.actor` is a row of the plan, or -1. */
+  onActorStuck({ thread, actor: row, kind, ageMs }: Sighting): void {
+    const planned = this.#parts.plan.actors[row];
+    const actor = planned?.name ?? null;
+    const message = planned === undefined ? null : describeWork(planned, kind);
+    this.#announcer.actorStuck({ thread, actor, message, ageMs: Math.round(ageMs) });
+    if (actor !== null) this.#lastErrors.set(actor, handlerTimeout(`${actor}.${message}`, ageMs));
+  }
+
+  onZombie(thread: string, zombies: number, ended: boolean): void {
+    if (ended) this.#announcer.zombieEnded(thread, zombies);
+    else this.#announcer.zombie(thread, zombies);
+  }
+
+  /** True while an actor of the thread is being started or stopped, within its own limit. */
+  isChanging(thread: string): boolean {
+    return [...this.#watchdogs.keys()].some((actor) => this.#threadOf(actor) === thread);
   }
 
   #apply(effects: readonly Effect[]): void {
@@ -146,16 +176,22 @@ export class Conductor {
         return;
       case "restarted":
         this.#announcer.restarted(effect, this.#threadOf(effect.actor));
+        this.#fates.restarted(effect.actor);
         return;
       case "gave-up":
         this.#onGaveUp(effect.supervisor, effect.actor);
         return;
       case "retired":
-        this.#parts.threads.broadcast({ kind: "retired", actor: effect.actor });
+        this.#fates.retired(
+          effect.actor,
+          effect.reason,
+          this.#lastErrors.get(effect.actor) ?? null,
+        );
         this.#parts.onEvent({ kind: "retired", actor: effect.actor });
         return;
       case "up":
         this.#isUp = true;
+        this.#parts.threads.fillSpares();
         this.#settleStart?.(null);
         this.#parts.onEvent({ kind: "up" });
         return;
@@ -188,7 +224,7 @@ export class Conductor {
     }
     const stop = (): void => {
       threads.control(thread, { kind: "stop", actor, final, limitMs });
-      this.#watch(actor, limitMs + OVERTIME_MS);
+      this.#watch(actor, limitMs + STOP_OVERTIME_MS);
     };
     if (final && actor === collector) void this.#flushAll().then(stop);
     else stop();
@@ -229,7 +265,8 @@ export class Conductor {
     const { threads, main, plan } = this.#parts;
     for (const actor of [...this.#watchdogs.keys()]) this.#unwatch(actor);
     // From here on a call that is sent, or waits, is told that there is no coming back.
-    for (const { name } of plan.actors) main.control({ kind: "retired", actor: name });
+    const forGood = { kind: "retired", reason: "stopped", cause: null } as const;
+    for (const { name } of plan.actors) main.control({ ...forGood, actor: name });
     void threads.killAll().then(() => {
       main.close();
       const failure = this.#failure;
@@ -250,13 +287,23 @@ export class Conductor {
     this.#unwatch(actor);
     const thread = this.#threadOf(actor);
     if (thread === MAIN) return;
-    const timer = this.#parts.clock.after(limitMs, () => this.#parts.threads.kill(thread), true);
-    this.#watchdogs.set(actor, timer);
+    const { clock, threads } = this.#parts;
+    const cause = `${actor} did not answer within ${Math.round(limitMs)} ms`;
+    this.#watchdogs.set(
+      actor,
+      afterPatience(clock, limitMs, () => threads.kill(thread, cause)),
+    );
   }
 
   #unwatch(actor: string): void {
     this.#watchdogs.get(actor)?.cancel();
     this.#watchdogs.delete(actor);
+  }
+
+  /** While everything stops, no actor that stopped comes back. */
+  #noteEnd(actor: string): void {
+    if (this.standing(actor).state !== "stopped") return;
+    this.#fates.retired(actor, this.#failure === null ? "stopped" : "gave-up", this.#failure);
   }
 
   #note(actor: string, error: WireError): void {
@@ -278,4 +325,12 @@ export class Conductor {
   #now(): number {
     return this.#parts.clock.monotonicMs();
   }
+}
+
+/** The name of what an actor was doing; the kinds are those of its protocol, in its order. */
+export function describeWork({ definition }: PlannedActor, kind: number): string {
+  const aside = Object.entries(OCCUPATION).find(([, value]) => value === kind)?.[0];
+  if (aside !== undefined) return `(${aside})`;
+  const names = Object.keys(definition.protocol.messages);
+  return names[kind] ?? (kind === names.length ? "(notice)" : "(event)");
 }

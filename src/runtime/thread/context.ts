@@ -1,62 +1,231 @@
-/** Builds the context through which one life of an actor reaches the world. */
+/**
+ * One life of an actor, and the context through which it reaches the world. Most actors use little
+ * of it, so everything that costs memory is made when it is first asked for.
+ */
 import type { TelemetryLevelName } from "../../protocols/errors.ts";
 import type { Attributes } from "../../protocols/leyline/telemetry.ts";
 import type { MessageMap, Protocol } from "../../protocols/protocol.ts";
-import type { ActorContext, Logger, ResourceKey } from "../actor.ts";
+import type {
+  ActorContext,
+  ActorDefinition,
+  ActorDown,
+  ActorRef,
+  AnyActorDefinition,
+  Logger,
+  Meter,
+  ResourceKey,
+  SpawnConfig,
+  Topic,
+  WatchOptions,
+} from "../actor.ts";
 import type { Clock, Timer } from "../clock.ts";
-import { createGuard } from "../guard.ts";
-import { createRandom } from "../random.ts";
-import type { SourceMeter } from "../telemetry/meter.ts";
+import { createGuard, type DependencyGuard } from "../guard.ts";
+import { createRandom, type Random } from "../random.ts";
 import { CancellationToken } from "../token.ts";
-import { type Instance, isPromiseLike, type LoadedActor } from "./cell-parts.ts";
-import type { Router } from "./router.ts";
+import type { Cell } from "./cell.ts";
+import type { Handler, Instance } from "./cell-parts.ts";
+import { Ref } from "./refs.ts";
+import type { Relations } from "./relations.ts";
+import { Timers } from "./timers.ts";
 import type { LogLevel } from "./types.ts";
 
 /** What a context takes from the thread it lives in. */
 export interface ContextParts {
   readonly clock: Clock;
   readonly runSeed: number;
-  readonly router: Router;
   readonly resources: Map<string, unknown>;
-  readonly meter: SourceMeter;
+  meter(actor: string): Meter;
+  readonly relations: Relations;
+  refTo(cell: Cell, from: number): Ref;
+  forward(ref: ActorRef<MessageMap>, name: string, payload: unknown, cell: Cell): void;
+  spawn(parent: Cell, definition: AnyActorDefinition, config: unknown, name?: string): Cell;
+  /** @throws {ACTOR_UNKNOWN} unless the reference leads to a child of `cell` or to itself. */
+  stop(cell: Cell, child: ActorRef<MessageMap> | null): void;
+  /** Runs the callback of a timer as this actor's. */
+  occupied(cell: Cell, fire: () => unknown): unknown;
   log(level: LogLevel, actor: string, fields: Attributes, message: string): void;
   emit(actor: string, name: string, level: TelemetryLevelName, attributes: Attributes): void;
-  /** A timer of the actor threw. */
-  crash(error: unknown): void;
 }
 
-export function createInstance(actor: LoadedActor, starts: number, parts: ContextParts): Instance {
-  const { name, definition } = actor;
-  const token = new CancellationToken();
-  const timers = new Timers(parts.clock, parts.crash);
-  const emit = (event: string, level: TelemetryLevelName, attributes: Attributes = {}): void =>
-    parts.emit(name, event, level, attributes);
-  const context: ActorContext<unknown, MessageMap> = {
-    name,
-    starts,
-    config: actor.config,
-    self: parts.router.ref(name, definition.protocol, name),
-    token,
-    clock: parts.clock,
-    random: createRandom(parts.runSeed, `actor:${name}`),
-    log: createLogger(name, parts),
-    metrics: parts.meter,
-    guard: createGuard({ emit, count: (metric, labels) => parts.meter.count(metric, labels) }),
-    emit,
-    ref: <Other extends MessageMap>(protocol: Protocol<Other>, other = protocol.name) =>
-      parts.router.ref(name, protocol, other),
-    after: (delayMs, fire) => timers.after(delayMs, fire),
-    every: (periodMs, fire) => timers.every(periodMs, fire),
-    resource: <T>(key: ResourceKey<T>, create: () => T): T => {
-      if (!parts.resources.has(key.name)) parts.resources.set(key.name, create());
-      return parts.resources.get(key.name) as T;
-    },
-  };
-  const end = (): void => {
-    token.cancel();
-    timers.cancelAll();
-  };
-  return { context, token, state: undefined, end };
+type Context = ActorContext<unknown, MessageMap>;
+
+export class Life implements Instance {
+  readonly #cell: Cell;
+  readonly #parts: ContextParts;
+  /** A timer of the actor threw. */
+  readonly #crash: (error: unknown) => void;
+  readonly starts: number;
+  state: unknown = undefined;
+  #ended = false;
+  #token: CancellationToken | null = null;
+  #timers: Timers | null = null;
+  #self: Ref | null = null;
+  #random: Random | null = null;
+  #log: Logger | null = null;
+  #guard: DependencyGuard | null = null;
+
+  constructor(cell: Cell, starts: number, parts: ContextParts, crash: (error: unknown) => void) {
+    this.#cell = cell;
+    this.starts = starts;
+    this.#parts = parts;
+    this.#crash = crash;
+  }
+
+  get context(): Context {
+    return this as Context;
+  }
+
+  get name(): string {
+    return this.#cell.name;
+  }
+
+  get config(): unknown {
+    return this.#cell.actor.config;
+  }
+
+  get self(): ActorRef<MessageMap> {
+    this.#self ??= this.#parts.refTo(this.#cell, this.#cell.address);
+    return this.#self;
+  }
+
+  get token(): CancellationToken {
+    if (this.#token === null) {
+      this.#token = new CancellationToken();
+      if (this.#ended) this.#token.cancel();
+    }
+    return this.#token;
+  }
+
+  get clock(): Clock {
+    return this.#parts.clock;
+  }
+
+  get random(): Random {
+    this.#random ??= createRandom(this.#parts.runSeed, `actor:${this.name}`);
+    return this.#random;
+  }
+
+  get log(): Logger {
+    this.#log ??= createLogger(this.name, this.#parts);
+    return this.#log;
+  }
+
+  get metrics(): Meter {
+    return this.#parts.meter(this.name);
+  }
+
+  get guard(): DependencyGuard {
+    this.#guard ??= createGuard({
+      emit: (event, level, attributes) => this.emit(event, level, attributes),
+      count: (metric, labels) => this.metrics.count(metric, labels),
+    });
+    return this.#guard;
+  }
+
+  emit(event: string, level: TelemetryLevelName, attributes: Attributes = {}): void {
+    this.#parts.emit(this.name, event, level, attributes);
+  }
+
+  ref<Other extends MessageMap>(protocol: Protocol<Other>, name = protocol.name): ActorRef<Other> {
+    const { relations } = this.#parts;
+    return relations.ref(protocol, name, this.#cell.address) as ActorRef<Other>;
+  }
+
+  spawn<Other extends MessageMap, C, S>(
+    definition: ActorDefinition<Other, C, S>,
+    ...[config, options]: SpawnConfig<C>
+  ): ActorRef<Other> {
+    const child = this.#parts.spawn(this.#cell, definition, config, options?.name);
+    return this.#parts.refTo(child, this.#cell.address) as ActorRef<Other>;
+  }
+
+  stop(child?: ActorRef<MessageMap>): void {
+    this.#parts.stop(this.#cell, child ?? null);
+  }
+
+  stash(): void {
+    const { hand, active, policy, source } = this.#cell;
+    // What stays in its ring keeps its place there until it is handled.
+    hand.stash(active, source === null ? policy.capacity : 0);
+  }
+
+  unstash(): void {
+    this.#cell.unstash();
+  }
+
+  become(behaviour: object): void {
+    this.#cell.become(behaviour as Readonly<Record<string, Handler | undefined>>);
+  }
+
+  unbecome(): void {
+    this.#cell.become(null);
+  }
+
+  forward(ref: ActorRef<MessageMap>, name: string, payload: unknown): never {
+    this.#parts.forward(ref, name, payload, this.#cell);
+    return undefined as never;
+  }
+
+  watch(
+    ref: ActorRef<MessageMap>,
+    told: (down: ActorDown) => unknown,
+    options: WatchOptions = {},
+  ): () => void {
+    if (this.#ended) return nothing;
+    return this.#parts.relations.watch(this.#cell, ref, told, options);
+  }
+
+  link(ref: ActorRef<MessageMap>): () => void {
+    return this.#ended ? nothing : this.#parts.relations.link(this.#cell, ref);
+  }
+
+  subscribe<Payload>(topic: Topic<Payload>, handle: (event: Payload) => unknown): () => void {
+    if (this.#ended) return nothing;
+    const { relations } = this.#parts;
+    return relations.subscribe(this.#cell, topic.name, (event) => handle(event as Payload));
+  }
+
+  publish<Payload>(topic: Topic<Payload>, event: Payload): void {
+    this.#parts.relations.publish(topic.name, event, this.#cell);
+  }
+
+  after(delayMs: number, fire: () => void): Timer {
+    return this.#ownTimers().after(delayMs, fire);
+  }
+
+  every(periodMs: number, fire: () => void): Timer {
+    return this.#ownTimers().every(periodMs, fire);
+  }
+
+  resource<T>(key: ResourceKey<T>, create: () => T): T {
+    const { resources } = this.#parts;
+    if (!resources.has(key.name)) resources.set(key.name, create());
+    return resources.get(key.name) as T;
+  }
+
+  end(): void {
+    this.#ended = true;
+    this.#token?.cancel("stopped");
+    this.#token?.release();
+    this.#timers?.cancelAll();
+    this.#parts.relations.ended(this.#cell);
+  }
+
+  #ownTimers(): Timers {
+    this.#timers ??= new Timers(this.#parts.clock, this.#crash, (fire) =>
+      this.#parts.occupied(this.#cell, fire),
+    );
+    if (this.#ended) this.#timers.cancelAll();
+    return this.#timers;
+  }
+}
+
+/** A life that is over watches nothing, so there is nothing to end. */
+function nothing(): void {}
+
+/** A reference from `from` to an actor of this thread. */
+export function refToCell(post: Ref["post"], cell: Cell, from: number): Ref {
+  return new Ref(post, cell.protocol, cell, from, false);
 }
 
 function createLogger(actor: string, parts: ContextParts): Logger {
@@ -66,68 +235,4 @@ function createLogger(actor: string, parts: ContextParts): Logger {
     warn: (fields, message) => parts.log("warn", actor, fields, message),
     error: (fields, message) => parts.log("error", actor, fields, message),
   };
-}
-
-/** The timers of one life; none fires after `cancelAll`. */
-class Timers {
-  readonly #clock: Clock;
-  readonly #crash: (error: unknown) => void;
-  readonly #armed = new Set<Timer>();
-  #ended = false;
-
-  constructor(clock: Clock, crash: (error: unknown) => void) {
-    this.#clock = clock;
-    this.#crash = crash;
-  }
-
-  after(delayMs: number, fire: () => void): Timer {
-    let timer: Timer | null = null;
-    const handle: Timer = {
-      cancel: () => {
-        timer?.cancel();
-        this.#armed.delete(handle);
-      },
-    };
-    if (this.#ended) return handle;
-    this.#armed.add(handle);
-    timer = this.#clock.after(delayMs, () => {
-      if (!this.#armed.delete(handle)) return;
-      this.#run(fire);
-    });
-    return handle;
-  }
-
-  /** Fires `periodMs` after the last firing began; a late firing is not made up for. */
-  every(periodMs: number, fire: () => void): Timer {
-    let current: Timer;
-    let cancelled = false;
-    const arm = (): void => {
-      current = this.after(periodMs, () => {
-        if (!cancelled) arm();
-        fire();
-      });
-    };
-    arm();
-    return {
-      cancel: () => {
-        cancelled = true;
-        current.cancel();
-      },
-    };
-  }
-
-  cancelAll(): void {
-    this.#ended = true;
-    for (const timer of [...this.#armed]) timer.cancel();
-  }
-
-  /** A callback that fails, at once or later, fails its actor. */
-  #run(fire: () => unknown): void {
-    try {
-      const result = fire();
-      if (isPromiseLike(result)) result.then(undefined, this.#crash);
-    } catch (error) {
-      this.#crash(error);
-    }
-  }
 }

@@ -17,11 +17,17 @@ export interface DeadMessage {
 
 export class DeadLetters {
   readonly #report: (letter: DeadLetter) => void;
+  readonly #later: (run: () => void) => void;
   readonly #held = new Map<string, DeadLetter>();
   #closed = false;
 
-  constructor(report: (letter: DeadLetter) => void) {
+  /** `later` runs what it is given in the next turn of the event loop. */
+  constructor(
+    report: (letter: DeadLetter) => void,
+    later: (run: () => void) => void = setImmediate,
+  ) {
     this.#report = report;
+    this.#later = later;
   }
 
   add(actor: string, message: DeadMessage, reason: DeadLetterReason, count = 1): void {
@@ -36,7 +42,7 @@ export class DeadLetters {
     }
     this.#report(letter);
     if (this.#held.size >= MAX_OPEN_KINDS) return;
-    if (this.#held.size === 0) setImmediate(() => this.flush());
+    if (this.#held.size === 0) this.#later(() => this.flush());
     this.#held.set(key, { ...letter, count: 0 });
   }
 

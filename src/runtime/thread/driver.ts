@@ -1,14 +1,23 @@
 /** How hosts come to run in threads: real workers, or all in the calling thread. */
 import type { LoadedActor } from "./cell-parts.ts";
-import type { ActorSource, Control, HostSeed, MailPort, Report } from "./wire.ts";
+import type { Connection, Member } from "./connection.ts";
+import type { Host } from "./host.ts";
+import type { ThreadPolicy } from "./thread-options.ts";
+import type { ActorSource, Control, HostSeed, Report } from "./wire.ts";
 
 /** A channel's end as it travels to the host that will use it. */
 export type TravellingControl = Exclude<Control, { kind: "link" }>;
 
 export interface ThreadHandle {
   control(control: TravellingControl): void;
-  /** Ends the thread at once; resolves when it is gone. */
-  terminate(): Promise<void>;
+  /** Ends the thread at once; resolves when it is gone. The first cause given is told. */
+  terminate(cause?: string): Promise<void>;
+  /** How long its loop has waited for events, ever. */
+  idleMs(): number;
+  /** How long its loop has worked, ever. */
+  busyMs(): number;
+  /** The thread will not end; the process need not stay for it. */
+  abandon(): void;
 }
 
 export interface ThreadEvents {
@@ -25,19 +34,30 @@ export interface PlacedActor extends LoadedActor {
   readonly source: ActorSource | null;
 }
 
-export interface Neighbour {
-  readonly thread: string;
-  readonly epoch: number;
-  readonly credits: SharedArrayBuffer;
+/** A spawned thread, as it is connected with others. */
+export interface Placed extends Member {
+  readonly handle: ThreadHandle;
+}
+
+/** What is to be started, and with which limits. */
+export interface ThreadOrder {
+  readonly seed: HostSeed;
+  readonly actors: readonly PlacedActor[];
+  readonly policy: ThreadPolicy;
 }
 
 export interface ThreadDriver {
-  spawn(seed: HostSeed, actors: readonly PlacedActor[], events: ThreadEvents): ThreadHandle;
+  /** True when a thread can hang without the calling thread hanging with it. */
+  readonly separate: boolean;
+  spawn(order: ThreadOrder, events: ThreadEvents): ThreadHandle;
   /** Connects two spawned threads directly: each is told of the other. */
-  connect(
-    left: Neighbour & { readonly handle: ThreadHandle },
-    right: Neighbour & { readonly handle: ThreadHandle },
-  ): void;
+  connect(left: Placed, right: Placed): void;
   /** Connects a spawned thread with the host in the calling thread, whose end is returned. */
-  connectHere(here: Neighbour, there: Neighbour & { readonly handle: ThreadHandle }): MailPort;
+  connectHere(here: Member, there: Placed, host: Host): Connection;
+  /** Makes the loaded threads that are kept in reserve; at the earliest when all are up. */
+  fillSpares(): void;
+  /** Loaded threads in reserve. */
+  readonly spares: number;
+  /** Ends the reserve; nothing is spawned any more. */
+  close(): Promise<void>;
 }

@@ -5,21 +5,33 @@
 import { dehydrate, invariant, type TelemetryLevelName } from "../../protocols/errors.ts";
 import type { Attributes } from "../../protocols/leyline/telemetry.ts";
 import type { MessageMap, Protocol } from "../../protocols/protocol.ts";
-import type { ActorRef } from "../actor.ts";
+import type { ActorRef, AnyActorDefinition } from "../actor.ts";
 import type { Clock, Timer } from "../clock.ts";
-import { createRandom } from "../random.ts";
-import { CancellationToken } from "../token.ts";
-import { Cell } from "./cell.ts";
-import { type CellServices, crashError, type Instance, type LoadedActor } from "./cell-parts.ts";
-import { type ContextParts, createInstance } from "./context.ts";
+import { armFaults } from "../faults/fault-points.ts";
+import type { ArmedFault } from "../faults/rule.ts";
+import { CallWatch } from "../inspect/call-watch.ts";
+import { tell, tellStart, tellStop } from "../inspect/channels.ts";
+import { measureThread } from "../inspect/metrics.ts";
+import { StatsPublisher } from "../inspect/publisher.ts";
+import type { SourceMeter } from "../telemetry/meter.ts";
+import { addressOf } from "./address.ts";
+import type { Cell } from "./cell.ts";
+import { type CellOwner, crashError, type Instance, type LoadedActor } from "./cell-parts.ts";
+import { Cells } from "./cells.ts";
+import { type ContextParts, Life, refToCell } from "./context.ts";
 import { Credits, Tally } from "./credits.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import { Family } from "./family.ts";
+import { type InlineScheduler, laterOf } from "./inline-connection.ts";
 import { Instruments } from "./instruments.ts";
-import { Link, type LinkOwner } from "./link.ts";
-import { Router } from "./router.ts";
-import { RunQueue } from "./run-queue.ts";
+import { Lifecycle } from "./lifecycle.ts";
+import { Mesh } from "./mesh.ts";
+import { OCCUPATION, occupied } from "./occupation.ts";
+import { plainRef } from "./refs.ts";
+import { Relations } from "./relations.ts";
+import { StatsTable } from "./stats.ts";
 import type { DeadLetter, LogLevel, LogRecord } from "./types.ts";
-import type { Control, HostSeed, Mail, Report, Route } from "./wire.ts";
+import type { Control, HostSeed, Report } from "./wire.ts";
 
 const METRICS_PERIOD_MS = 1_000;
 
@@ -28,71 +40,161 @@ export interface HostParts {
   readonly actors: readonly LoadedActor[];
   readonly clock: Clock;
   readonly report: (report: Report) => void;
+  /** Adds what only this thread can measure, once a second. */
+  readonly measure?: (meter: SourceMeter) => void;
+  /** Runs the loop in steps; default: the platform does. */
+  readonly schedule?: InlineScheduler | null | undefined;
 }
 
 export class Host {
   readonly #seed: HostSeed;
   readonly #clock: Clock;
   readonly #report: (report: Report) => void;
-  readonly #cells = new Map<string, Cell>();
-  readonly #resources = new Map<string, unknown>();
-  readonly #queue: RunQueue;
-  readonly #credits: Credits;
+  readonly #measure: HostParts["measure"];
   readonly #tally: Tally;
   readonly #deadLetters: DeadLetters;
-  readonly #router: Router;
+  readonly #cells: Cells;
+  readonly #stats: StatsPublisher;
+  readonly #mesh: Mesh;
+  readonly #life: Lifecycle;
+  readonly #family: Family;
   readonly #instruments: Instruments;
+  readonly #relations: Relations;
   #metricsTimer: Timer | null = null;
   #closed = false;
 
-  constructor({ seed, actors, clock, report }: HostParts) {
+  constructor({ seed, actors, clock, report, measure, schedule }: HostParts) {
     this.#seed = seed;
+    this.#measure = measure;
     this.#clock = clock;
     this.#report = (message) => {
       if (!this.#closed) report(message);
     };
-    this.#queue = new RunQueue(clock);
-    this.#credits = new Credits(seed.credits);
     this.#tally = new Tally(seed.tally);
-    this.#deadLetters = new DeadLetters((letter) => this.#onDeadLetter(letter));
-    this.#router = this.#createRouter();
-    this.#instruments = new Instruments(seed, clock, this.#router);
-    for (const actor of actors) this.#addCell(actor);
+    const later = schedule ? laterOf(schedule, seed.thread) : undefined;
+    this.#deadLetters = new DeadLetters((letter) => this.#onDeadLetter(letter), later);
+    const credits = new Credits(seed.credits);
+    this.#cells = new Cells({
+      seed,
+      credits,
+      nameOfRoute: (address) => this.#mesh.nameOf(address),
+    });
+    this.#stats = new StatsPublisher(new StatsTable(seed.stats), this.#cells, clock, !schedule);
+    this.#mesh = new Mesh({
+      seed,
+      clock,
+      later,
+      credits,
+      cells: this.#cells,
+      deadLetters: this.#deadLetters,
+      stats: this.#stats,
+      watch: this.#createWatch(),
+      onSettled: (actor, tookMs) => this.#instruments.onCallSettled(actor, tookMs),
+      onLateReply: () => this.#instruments.onLateReply(),
+      onMalformed: (thread, lane, what) => this.#onMalformed(thread, lane, what),
+      names: () => this.#relations.registry.names(),
+      onAttached: (threadId) => this.#relations.attached(threadId),
+      onDetached: (threadId) => this.#relations.detached(threadId),
+    });
+    this.#relations = this.#createRelations();
+    const contextParts = this.#createContextParts();
+    this.#cells.services = {
+      clock,
+      loop: this.#mesh.loop,
+      credits,
+      tally: this.#tally,
+      block: this.#mesh.block,
+      deadLetters: this.#deadLetters,
+      setupLimitMs: seed.setupLimitMs,
+      faults: null,
+      current: null,
+      createInstance: (cell, starts, crash) => new Life(cell, starts, contextParts, crash),
+      closeCrashed: (cell, error) => this.#life.crashed(cell, error),
+      nameOf: (address) => this.#cells.nameOf(address),
+      onStarted: (cell) => {
+        this.#relations.started(cell);
+        tellStart(cell, seed.thread);
+      },
+      onStopped: (cell) => tellStop(cell, seed.thread),
+      onCrash: (cell, error) => this.#onCrash(cell, error),
+      onStopFailed: (cell, error) => {
+        const text = crashError(cell.name, error).message;
+        this.log("error", cell.name, { error: text }, "the actor failed while it was stopped");
+      },
+      onCastFailed: (cell, message, error) => {
+        const fields = { code: error.code, message: message.name, error: error.message };
+        const text = "a message without a caller was answered by an error";
+        this.log("warn", cell.name, fields, text);
+      },
+      onRoom: (cell) => this.#mesh.onRoom(cell),
+    };
+    this.#life = new Lifecycle(this.#cells.services, (cell) => this.#family.stopChildren(cell));
+    this.#family = this.#createFamily();
+    for (const actor of actors) this.#addTreeCell(actor);
+    this.#arm(seed.faults);
+    this.#instruments = new Instruments(seed, clock, this);
+    this.#relations.open();
     this.#armMetrics();
   }
 
-  /** A reference for a sender that is no actor. */
-  ref<M extends MessageMap>(from: string, protocol: Protocol<M>, name: string): ActorRef<M> {
-    return this.#router.ref(from, protocol, name);
+  /** A reference for a sender that is no actor. @throws {PROTOCOL_MISMATCH} */
+  ref<M extends MessageMap>(protocol: Protocol<M>, name: string): ActorRef<M> {
+    const from = addressOf(this.#seed.threadId, 0);
+    return this.#relations.ref(protocol, name, from) as ActorRef<M>;
+  }
+
+  /** Starts an actor of no tree, supervised by its own policy alone. */
+  spawn(definition: AnyActorDefinition, config: unknown, name?: string): ActorRef<MessageMap> {
+    const cell = this.#family.spawn(null, definition, config, name);
+    return refToCell(this.#mesh.post, cell, addressOf(this.#seed.threadId, 0));
   }
 
   control(control: Control): void {
     switch (control.kind) {
-      case "link": {
-        const { thread, epoch, credits, port } = control;
-        const owner = this.#linkOwner();
-        this.#router.attach(new Link(thread, epoch, new Credits(credits), port, owner));
+      case "link":
+        this.#mesh.attach(control.connection);
         return;
-      }
       case "down":
-        this.#router.detach(control.thread, control.epoch);
+        this.#mesh.detach(control.thread, control.epoch, control.kept?.get(this.#seed.threadId));
+        return;
+      case "orphans":
+        this.#mesh.adopt(control.rings);
         return;
       case "retired":
-        this.#router.retire(control.actor);
-        this.#cells.get(control.actor)?.retire();
+        this.#mesh.retire(control.actor);
+        this.#retire(control.actor);
+        this.#relations.retired(control.actor, control.reason, control.cause);
+        return;
+      case "restarted":
+        this.#relations.restarted(control.actor);
         return;
       case "start":
-        this.#cell(control.actor).start(control.starts);
+        this.#life.start(this.#cell(control.actor), control.starts);
         return;
       case "stop":
-        this.#cell(control.actor).stop(control.final, control.limitMs);
+        this.#life.stop(this.#cell(control.actor), control.final, control.limitMs);
         return;
       case "crash":
         this.#cell(control.actor).requestCrash();
         return;
+      case "stuck":
+        this.#life.failStuck(this.#cell(control.actor), control.ageMs);
+        return;
+      case "beat":
+        this.#mesh.block.beat();
+        this.#stats.publish();
+        return;
       case "flush":
         this.#flush(control.limitMs);
+        return;
+      case "arm":
+        this.#arm(control.faults);
     }
+  }
+
+  /** A doorbell rang. */
+  rung(): void {
+    this.#mesh.loop.rung();
   }
 
   /** Hands an event to the collector. */
@@ -103,6 +205,10 @@ export class Host {
 
   count(name: string, attributes: Attributes, by = 1): void {
     this.#instruments.runtime.count(name, attributes, by);
+  }
+
+  gauge(name: string, value: number): void {
+    this.#instruments.runtime.gauge(name, value);
   }
 
   log(level: LogLevel, actor: string, fields: Attributes, msg: string): void {
@@ -128,109 +234,124 @@ export class Host {
     if (count > 0) this.log("warn", "runtime", { count }, text);
     this.#closed = true;
     this.#metricsTimer?.cancel();
-    this.#queue.close();
-    this.#router.close();
-    for (const cell of this.#cells.values()) cell.abandon();
+    this.#mesh.close();
+    for (const cell of this.#cells.all()) this.#life.abandon(cell);
   }
 
-  #createRouter(): Router {
-    const { thread, epoch, runSeed, encodeLocal, routes } = this.#seed;
-    return new Router({
-      ...{ thread, encodeLocal, routes, clock: this.#clock, credits: this.#credits },
-      random: createRandom(runSeed, `router:${thread}:${epoch}`),
-      deadLetters: this.#deadLetters,
-      local: (actor) => this.#cells.get(actor),
-      onSettled: (actor, tookMs) => this.#instruments.onCallSettled(actor, tookMs),
-      onLateReply: () => this.#instruments.onLateReply(),
-    });
-  }
+  readonly #treeOwner: CellOwner = {
+    started: (cell) => {
+      const token = (cell.instance as Instance).token.handle;
+      this.#report({ kind: "started", actor: cell.name, token });
+    },
+    failed: (cell, error) => {
+      const wire = dehydrate(crashError(cell.name, error));
+      this.#report({ kind: "failed", actor: cell.name, error: wire });
+    },
+    stopped: (cell) => {
+      const kind = cell.isLeaving ? "left" : "stopped";
+      cell.isLeaving = false;
+      this.#report({ kind, actor: cell.name });
+    },
+  };
 
-  #addCell(actor: LoadedActor): void {
-    const route = this.#seed.routes.find(({ name }) => name === actor.name);
-    invariant(route !== undefined, `there is a route to ${actor.name}`);
-    const services: CellServices = {
+  #createContextParts(): ContextParts {
+    const seed = this.#seed;
+    return {
       clock: this.#clock,
-      queue: this.#queue,
-      credits: this.#credits,
-      tally: this.#tally,
-      deadLetters: this.#deadLetters,
-      setupLimitMs: this.#seed.setupLimitMs,
-      createInstance: (starts, crash) => this.#createInstance(actor, starts, crash),
-      report: this.#report,
-      onCrash: (_route, error) => this.#onCrash(route, error),
-      onStopFailed: (_route, error) => {
-        const text = crashError(actor.name, error).message;
-        this.log("error", actor.name, { error: text }, "the actor failed while it was stopped");
-      },
-      onCastFailed: (_route, message, error) => {
-        const fields = { code: error.code, message: message.name, error: error.message };
-        this.log("warn", actor.name, fields, "a message without a caller was answered by an error");
-      },
-    };
-    this.#cells.set(actor.name, new Cell(route, actor, services));
-  }
-
-  #createInstance(actor: LoadedActor, starts: number, crash: ContextParts["crash"]): Instance {
-    return createInstance(actor, starts, {
-      clock: this.#clock,
-      runSeed: this.#seed.runSeed,
-      router: this.#router,
-      resources: this.#resources,
-      meter: this.#instruments.meter(actor.name),
+      runSeed: seed.runSeed,
+      resources: new Map(),
+      meter: (actor) => this.#instruments.meter(actor),
+      relations: this.#relations,
+      refTo: (cell, from) => refToCell(this.#mesh.post, cell, from),
+      forward: (ref, name, payload, cell) => this.#forward(ref, name, payload, cell),
+      spawn: (...spawned) => this.#family.spawn(...spawned),
+      stop: (cell, child) => this.#family.stop(cell, child),
+      occupied: (cell, fire) => this.#occupied(cell, fire),
       log: (level, name, fields, message) => this.log(level, name, fields, message),
       emit: (name, event, level, attributes) => this.emit(name, event, level, attributes),
-      crash,
+    };
+  }
+
+  #occupied(cell: Cell, fire: () => unknown): unknown {
+    const { services } = this.#cells;
+    const outer = services.current;
+    services.current = cell;
+    try {
+      return occupied(services.block, this.#clock, cell.row, OCCUPATION.timer, fire);
+    } finally {
+      services.current = outer;
+    }
+  }
+
+  #createWatch(): CallWatch {
+    return new CallWatch({
+      ...{ seed: this.#seed, clock: this.#clock, cells: this.#cells },
+      onSpan: (attributes) => this.emit("runtime", "runtime.span", "INFO", attributes),
+      onSpanDropped: () => this.count("runtime.spans_dropped_total", {}),
     });
   }
 
-  #onCrash(route: Route, error: unknown): void {
-    const actor = route.name;
-    const coded = crashError(actor, error);
-    this.log("error", actor, { code: coded.code, error: coded.message }, "the actor crashed");
-    this.#report({ kind: "crashed", actor, error: dehydrate(coded) });
+  #createFamily(): Family {
+    return new Family({
+      ...{ seed: this.#seed, clock: this.#clock, cells: this.#cells, mesh: this.#mesh },
+      relations: this.#relations,
+      life: () => this.#life,
+      count: (metric, attributes) => this.count(metric, attributes),
+      log: (level, actor, fields, text) => this.log(level, actor, fields, text),
+    });
+  }
+
+  #createRelations(): Relations {
+    return new Relations({
+      ...{ seed: this.#seed, clock: this.#clock, cells: this.#cells },
+      deadLetters: this.#deadLetters,
+      mesh: () => this.#mesh,
+      life: () => this.#life,
+      report: (report) => this.#report(report),
+      count: (metric, attributes) => this.count(metric, attributes),
+    });
+  }
+
+  #addTreeCell(actor: LoadedActor): void {
+    const route = this.#seed.routes.find(({ name }) => name === actor.name);
+    invariant(route !== undefined, `there is a route to ${actor.name}`);
+    const cell = this.#cells.addTree(actor, this.#treeOwner, route);
+    this.#mesh.direct?.bind(cell);
+  }
+
+  #forward(ref: ActorRef<MessageMap>, name: string, payload: unknown, cell: Cell): void {
+    this.#mesh.post.forward(plainRef(ref), name, payload, cell.hand.passOn(cell.active));
+  }
+
+  #retire(actor: string): void {
+    const cell = this.#cells.named(actor);
+    if (cell !== undefined) this.#life.retire(cell);
+  }
+
+  #onCrash(cell: Cell, error: unknown): void {
+    const coded = crashError(cell.name, error);
+    const { code, message } = coded;
+    const { thread } = this.#seed;
+    this.#relations.crashed(cell, coded);
+    tell("actorCrash", () => ({ actor: cell.name, thread, code, message }));
+    this.log("error", cell.name, { code: coded.code, error: coded.message }, "the actor crashed");
+    if (cell.index < 0) return;
+    this.#report({ kind: "crashed", actor: cell.name, error: dehydrate(coded) });
   }
 
   #onDeadLetter(letter: DeadLetter): void {
     const { actor, message, from, reason, count } = letter;
+    const { thread } = this.#seed;
+    tell("deadLetter", () => ({ thread, ...letter }));
+    if (reason === "mailbox-full") tell("mailboxFull", () => ({ thread, ...letter }));
     this.count("runtime.dead_letters_total", { actor, reason }, count);
     this.#report({ kind: "dead-letter", letter });
     this.emit("runtime", "runtime.dead_letter", "WARNING", { actor, message, from, reason, count });
   }
 
-  #linkOwner(): LinkOwner {
-    return {
-      clock: this.#clock,
-      // What reaches a thread that is over dies unseen; the credit table tells how much it was.
-      onCall: (link, mail) => {
-        if (!this.#closed) this.#acceptCall(link, mail);
-      },
-      onCast: (_link, mail) => {
-        if (!this.#closed) this.#acceptCast(mail);
-      },
-      onCancel: (message) => this.#cell(message.to).cancel(message),
-      onLateReply: () => this.#instruments.onLateReply(),
-      onClosed: (link) => this.#router.detach(link.thread, link.epoch),
-    };
-  }
-
-  #acceptCall(link: Link, mail: Extract<Mail, { kind: "call" }>): void {
-    const { id, to, from, name, payload, deadlineAtMs } = mail;
-    const cell = this.#cell(to);
-    const token = mail.token === null ? null : new CancellationToken(mail.token);
-    const caller = link.caller(id, deadlineAtMs);
-    const lane = cell.laneOf(name);
-    const message = { kind: "call", to, name, lane, from, payload, deadlineAtMs } as const;
-    const held = { ...message, token, caller, crashes: 0 };
-    link.inbound.set(id, held);
-    cell.accept(held);
-  }
-
-  #acceptCast(mail: Extract<Mail, { kind: "cast" }>): void {
-    const { to, from, name, payload } = mail;
-    const cell = this.#cell(to);
-    const lane = cell.laneOf(name);
-    const nobody = { deadlineAtMs: null, token: null, caller: null };
-    cell.accept({ kind: "cast", to, name, lane, from, payload, ...nobody, crashes: 0 });
+  #onMalformed(thread: string, lane: number, what: string): void {
+    this.count("runtime.malformed_frames_total", { from: thread, lane });
+    this.log("error", "runtime", { from: thread, lane }, what);
   }
 
   #flush(limitMs: number): void {
@@ -256,16 +377,23 @@ export class Host {
 
   #collectMetrics(): void {
     const { runtime } = this.#instruments;
-    for (const { route } of this.#cells.values()) {
-      const labels = { actor: route.name };
-      runtime.gauge("runtime.mailbox_depth", this.#credits.depth(route.slot), labels);
-      runtime.total("runtime.messages_total", this.#tally.processed(route.index), labels);
+    for (const cell of this.#cells.tree()) {
+      const labels = { actor: cell.name };
+      runtime.gauge("runtime.mailbox_depth", this.#mesh.depth(cell.slot), labels);
+      runtime.total("runtime.messages_total", this.#tally.processed(cell.index), labels);
     }
+    measureThread(runtime, this.#mesh.block, this.#cells.tree(), this.#clock.monotonicMs());
+    this.#measure?.(runtime);
     this.#instruments.send();
   }
 
+  #arm(faults: readonly ArmedFault[]): void {
+    const parts = { seed: this.#seed, clock: this.#clock, report: this.#report };
+    armFaults(this.#cells.services, this.#mesh.post, faults, parts);
+  }
+
   #cell(actor: string): Cell {
-    const cell = this.#cells.get(actor);
+    const cell = this.#cells.named(actor);
     invariant(cell !== undefined, `the actor ${actor} lives in the thread ${this.#seed.thread}`);
     return cell;
   }

@@ -3,7 +3,7 @@ import { NissaProtocol } from "../../protocols/actors/durable.ts";
 import type { Clock } from "../clock.ts";
 import { SourceMeter } from "../telemetry/meter.ts";
 import { Outbox } from "../telemetry/outbox.ts";
-import type { Router } from "./router.ts";
+import type { Host } from "./host.ts";
 import type { HostSeed } from "./wire.ts";
 
 /** How long the collector may take to store one batch, a restart of it included. */
@@ -16,9 +16,9 @@ export class Instruments {
   readonly outbox: Outbox | null;
   readonly #meters = new Map<string, SourceMeter>();
 
-  constructor(seed: HostSeed, clock: Clock, router: Router) {
+  constructor(seed: HostSeed, clock: Clock, host: Pick<Host, "ref">) {
     this.runtime = new SourceMeter(`runtime:${seed.thread}`);
-    this.outbox = seed.collector === null ? null : this.#createOutbox(seed, clock, router);
+    this.outbox = seed.collector === null ? null : this.#createOutbox(seed, clock, host);
   }
 
   /** The meter of an actor; it survives restarts of the actor. */
@@ -44,9 +44,9 @@ export class Instruments {
     this.outbox?.record(meters.flatMap((meter) => meter.collect()));
   }
 
-  #createOutbox(seed: HostSeed, clock: Clock, router: Router): Outbox {
+  #createOutbox(seed: HostSeed, clock: Clock, host: Pick<Host, "ref">): Outbox {
     const { incarnation, thread, epoch } = seed;
-    const collector = router.ref(`outbox:${thread}`, NissaProtocol, seed.collector ?? "nissa");
+    const collector = host.ref(NissaProtocol, seed.collector ?? "nissa");
     return new Outbox({
       source: `${incarnation}.${thread}.${epoch}`,
       clock,

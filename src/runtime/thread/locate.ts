@@ -1,51 +1,40 @@
-/** Finds the definition of an actor in the module that exports it, here or in another thread. */
+/** Finds the definition of an actor in the module that makes it, here or in another thread. */
 import { EsperError } from "../../protocols/errors.ts";
 import type { AnyActorDefinition } from "../actor.ts";
-
-function isDefinition(value: unknown): value is AnyActorDefinition {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "protocol" in value &&
-    "receive" in value &&
-    "setup" in value
-  );
-}
-
-async function exportsOf(module: string): Promise<Readonly<Record<string, unknown>>> {
-  return (await import(module)) as Readonly<Record<string, unknown>>;
-}
+import { definitionAt, ordinalOf } from "../definitions.ts";
+import type { ActorSource } from "./wire.ts";
 
 /**
- * The name under which the definition's module exports it: the export that is this very object,
- * else the only one of the same protocol (a loader may have made a second copy of the module).
- * @throws {CONFIG_INVALID} when there is none, or more than one.
+ * How another thread finds the definition.
+ * @throws {CONFIG_INVALID} when `defineActor` did not make it: no other thread could have it.
  */
-export async function findExportName(
-  actor: string,
+export function sourceOf(
+  name: string,
   definition: AnyActorDefinition,
-): Promise<string> {
+  config: unknown,
+): ActorSource {
   const { module, protocol } = definition;
-  const entries = Object.entries(await exportsOf(module));
-  const same = entries.find(([, value]) => value === definition);
-  if (same !== undefined) return same[0];
-  const alike = entries.filter(
-    ([, value]) => isDefinition(value) && value.protocol.name === protocol.name,
-  );
-  if (alike.length === 1 && alike[0] !== undefined) return alike[0][0];
+  const ordinal = ordinalOf(definition);
+  if (ordinal >= 0) return { name, module, ordinal, protocol: protocol.name, config };
   const text =
-    `the definition of the actor ${actor} must be an export of ${module}, so that a worker ` +
-    `thread can load it; there are ${alike.length} exports with the protocol ${protocol.name}`;
-  throw new EsperError("CONFIG_INVALID", text, { actor, module, protocol: protocol.name });
+    `the definition of the actor ${name} must come from defineActor, with its own protocol and ` +
+    `handlers, so that a worker thread finds it in ${module}`;
+  throw new EsperError("CONFIG_INVALID", text, { actor: name, module, protocol: protocol.name });
 }
 
-/** @throws {CONFIG_INVALID} when the module has no such definition. */
-export async function loadDefinition(
-  module: string,
-  exportName: string,
-): Promise<AnyActorDefinition> {
-  const value = (await exportsOf(module))[exportName];
-  if (isDefinition(value)) return value;
-  const text = `${module} has no actor definition named ${exportName}`;
-  throw new EsperError("CONFIG_INVALID", text, { module, exportName });
+/** @throws {CONFIG_INVALID} when the module does not make such a definition in this thread. */
+export async function loadDefinition(source: ActorSource): Promise<AnyActorDefinition> {
+  const { name, module, ordinal, protocol } = source;
+  await import(module);
+  const definition = definitionAt(module, ordinal);
+  if (definition?.protocol.name === protocol) return definition;
+  const text =
+    `the definition of the actor ${name} (number ${ordinal} of ${module}, protocol ${protocol}) ` +
+    "is not made when a worker thread loads the module; call defineActor at its top level";
+  throw new EsperError("CONFIG_INVALID", text, { actor: name, module, ordinal });
+}
+
+/** Loads modules that will be asked for definitions later. */
+export async function preload(modules: readonly string[]): Promise<void> {
+  await Promise.all(modules.map((module) => import(module)));
 }

@@ -4,6 +4,8 @@
  */
 import { EsperError } from "../../protocols/errors.ts";
 import type { ActorSpec, RunEnvironment, SupervisorSpec } from "../topology.ts";
+import { compileProtocol } from "../wire/protocol-table.ts";
+import { MAX_THREADS } from "./address.ts";
 import type { LoadedActor } from "./cell-parts.ts";
 import type { Route } from "./wire.ts";
 
@@ -25,17 +27,29 @@ const NAME = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 const MAX_CAPACITY = 1_048_576;
 
 /** @throws {CONFIG_INVALID} naming the path in the tree, the value and what is allowed. */
-export function planTree(tree: SupervisorSpec, run: RunEnvironment): Plan {
-  const walk = new Walk(run);
+export function planTree(tree: SupervisorSpec, run: RunEnvironment | undefined): Plan {
+  // Without a run its parts are undefined; a config that needs one is refused by its schema.
+  const walk = new Walk(run ?? ({} as RunEnvironment));
   walk.supervisor("root", tree);
+  const named = walk.actors.map(({ thread }) => thread).filter((thread) => thread !== MAIN);
+  const threads = [...new Set(named)];
+  if (threads.length >= MAX_THREADS) {
+    throw invalid("root", `there are ${threads.length} threads; ${MAX_THREADS - 1} are allowed`);
+  }
   const slots = new Map<string, number>();
   const routes = walk.actors.map(({ name, thread, definition }, index): Route => {
-    const slot = slots.get(thread) ?? 0;
-    slots.set(thread, slot + 1);
+    // Slot 0 is the thread itself.
+    const slot = (slots.get(thread) ?? 0) + 1;
+    slots.set(thread, slot);
     const { protocol, mailbox } = definition;
-    return { name, protocol: protocol.name, thread, slot, index, ...mailbox };
+    const { fingerprint } = compileProtocol(protocol);
+    const threadId = threads.indexOf(thread) + 1;
+    const { capacity, overflow, kind } = mailbox;
+    const where = { thread, threadId, slot, index };
+    const queue = { capacity, overflow, direct: kind === "ring" };
+    return { name, protocol: protocol.name, fingerprint, ...where, ...queue };
   });
-  const threads = [...slots.keys()].filter((thread) => thread !== MAIN);
+  checkDirect(routes);
   return { actors: walk.actors, routes, threads };
 }
 
@@ -80,6 +94,7 @@ class Walk {
     const { supervision, mailbox } = spec.definition;
     checkIntensity(path, supervision.intensity, supervision.periodMs);
     checkCapacity(path, mailbox.capacity);
+    checkKind(path, mailbox.kind);
     const config = this.#config(path, name, spec);
     this.actors.push({ name, thread: spec.thread, definition: spec.definition, config });
   }
@@ -96,7 +111,9 @@ class Walk {
 
   #config(path: string, name: string, spec: ActorSpec): unknown {
     const given = this.#given(path, name, spec);
-    const parsed = spec.definition.config.safeParse(given);
+    const schema = spec.definition.config;
+    if (schema === null) return given;
+    const parsed = schema.safeParse(given);
     if (!parsed.success) {
       const issues = parsed.error.issues.map((issue) => {
         const where = issue.path.length === 0 ? "(the whole)" : issue.path.map(String).join(".");
@@ -125,6 +142,29 @@ class Walk {
   }
 }
 
+/** Messages that stay in a ring until they are handled would stand before those of others. */
+function checkDirect(routes: readonly Route[]): void {
+  for (const { name, thread, direct, overflow } of routes) {
+    if (!direct) continue;
+    const others = routes.filter((other) => other.thread === thread && other.name !== name);
+    const what = `the mailbox of ${name} is of the kind "ring"`;
+    if (thread === MAIN) {
+      throw invalid(
+        name,
+        `${what}, which needs a worker thread; the main thread is never replaced`,
+      );
+    }
+    if (others.length > 0) {
+      const shared = others.map((other) => other.name).join(", ");
+      throw invalid(name, `${what}, which needs a thread of its own; ${thread} also has ${shared}`);
+    }
+    if (overflow !== "reject" && overflow !== "wait") {
+      const why = "a message in a ring cannot give way; reject and wait are allowed";
+      throw invalid(name, `${what} and its overflow is "${overflow}": ${why}`);
+    }
+  }
+}
+
 function checkIntensity(path: string, intensity: number, periodMs: number): void {
   if (!Number.isInteger(intensity) || intensity < 0) {
     throw invalid(path, `intensity is ${intensity}; a whole number from 0 is allowed`);
@@ -137,6 +177,11 @@ function checkIntensity(path: string, intensity: number, periodMs: number): void
 function checkCapacity(path: string, capacity: number): void {
   if (Number.isInteger(capacity) && capacity >= 1 && capacity <= MAX_CAPACITY) return;
   throw invalid(path, `the mailbox capacity is ${capacity}; 1 to ${MAX_CAPACITY} is allowed`);
+}
+
+function checkKind(path: string, kind: unknown): void {
+  if (kind === undefined || kind === "heap" || kind === "ring") return;
+  throw invalid(path, `the mailbox kind is ${JSON.stringify(kind)}; "heap" or "ring" is allowed`);
 }
 
 function invalid(path: string, text: string): EsperError {

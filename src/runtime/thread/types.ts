@@ -1,8 +1,10 @@
 /** What a running system tells the process that started it. Plain data. */
 import type { EsperError } from "../../protocols/errors.ts";
 import type { Lane } from "../../protocols/protocol.ts";
+import type { Strike } from "../faults/fault-desk.ts";
 import type { ActorState } from "../supervision.ts";
 
+/** How grave a log line is. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /** One line of the log. `time` is wall time in milliseconds; further keys are the fields given. */
@@ -22,7 +24,8 @@ export type DeadLetterReason =
   | "stopped"
   | "deadline-passed"
   | "crashed-actor"
-  | "quarantined";
+  | "quarantined"
+  | "malformed";
 
 /** Messages that nobody will handle; equal ones that die together are counted in one. */
 export interface DeadLetter {
@@ -35,6 +38,7 @@ export interface DeadLetter {
   readonly count: number;
 }
 
+/** What happens in a system. */
 export type SystemEvent =
   | { readonly kind: "up" }
   | ({ readonly kind: "dead-letter"; readonly thread: string } & DeadLetter)
@@ -65,9 +69,23 @@ export type SystemEvent =
       readonly code: number;
       readonly cause: string;
     }
-  /** A thread that was told to end and did not within the limit; it is replaced all the same. */
-  | { readonly kind: "thread-stuck"; readonly thread: string; readonly limitMs: number };
+  /** Work has held the thread for too long: the actor's token is cancelled, the thread may die. */
+  | {
+      readonly kind: "actor-stuck";
+      readonly thread: string;
+      /** Null when the thread hangs between two messages, as after an `await`. */
+      readonly actor: string | null;
+      /** The message, or `(setup)`, `(stop)`, `(timer)`; null as above. */
+      readonly message: string | null;
+      readonly ageMs: number;
+    }
+  /** A thread that was told to end and did not; it is cut off and replaced all the same. */
+  | { readonly kind: "zombie"; readonly thread: string; readonly zombies: number }
+  /** A thread that had been given up has ended after all. */
+  | { readonly kind: "zombie-ended"; readonly thread: string; readonly zombies: number }
+  | ({ readonly kind: "fault" } & Strike);
 
+/** One actor of the tree in brief. */
 export interface ActorStatus {
   readonly name: string;
   readonly thread: string;
@@ -80,6 +98,7 @@ export interface ActorStatus {
   readonly failed: number;
 }
 
+/** How a system came to its end. */
 export type SystemEnd =
   | { readonly outcome: "stopped" }
   | { readonly outcome: "gave-up"; readonly error: EsperError };

@@ -1,69 +1,21 @@
-/** Runs every host in a worker thread of its own. */
-import { MessageChannel, type MessagePort, Worker } from "node:worker_threads";
+/** Runs every host in a worker thread of its own: a new one, or a loaded one from the reserve. */
 import { EsperError, invariant } from "../../protocols/errors.ts";
-import type { Neighbour, PlacedActor, ThreadDriver, ThreadEvents, ThreadHandle } from "./driver.ts";
-import { portOf } from "./port-link.ts";
-import type { ActorSource, Control, HostSeed, Report } from "./wire.ts";
-
-/** What a new worker finds as its `workerData`. */
-export interface WorkerOrder {
-  readonly seed: HostSeed;
-  readonly actors: readonly ActorSource[];
-}
+import type { Clock } from "../clock.ts";
+import { shareRings } from "./connection.ts";
+import type { ThreadDriver, ThreadEvents, ThreadHandle, ThreadOrder } from "./driver.ts";
+import { connectionOf, type TravellingConnection, withPorts } from "./port-connection.ts";
+import { Spares } from "./spares.ts";
+import { WorkerHandle } from "./worker-handle.ts";
 
 export interface WorkerOptions {
-  /** Bound of the JavaScript heap of each worker; tensors and buffers lie outside it. */
-  readonly heapLimitMb: number | null;
-}
-
-const ENTRY = new URL("./worker-entry.js", import.meta.url);
-
-class WorkerHandle implements ThreadHandle {
-  readonly #worker: Worker;
-  #cause = "";
-
-  constructor(
-    seed: HostSeed,
-    actors: readonly PlacedActor[],
-    events: ThreadEvents,
-    options: WorkerOptions,
-  ) {
-    const sources = actors.map(({ name, source }) => {
-      invariant(source !== null, `the definition of ${name} can be found in a worker`);
-      return source;
-    });
-    const order: WorkerOrder = { seed, actors: sources };
-    const { heapLimitMb } = options;
-    const limits = heapLimitMb === null ? {} : { maxOldGenerationSizeMb: heapLimitMb };
-    this.#worker = new Worker(ENTRY, {
-      name: seed.thread,
-      workerData: order,
-      resourceLimits: limits,
-    });
-    this.#worker.on("message", (report: Report) => {
-      if (report.kind !== "fatal") events.report(report);
-      else {
-        this.#note(`${report.error.name}: ${report.error.message}`);
-        events.failed();
-      }
-    });
-    this.#worker.on("error", (error) => this.#note(`${error.name}: ${error.message}`));
-    this.#worker.on("exit", (code) => events.exited(code, this.#cause || `exit code ${code}`));
-  }
-
-  control(control: Control<MessagePort>, transfer: MessagePort[] = []): void {
-    this.#worker.postMessage(control, transfer);
-  }
-
-  async terminate(): Promise<void> {
-    this.#note("terminated");
-    await this.#worker.terminate();
-  }
-
-  /** The first thing known about an end is its cause; what follows from it is not. */
-  #note(cause: string): void {
-    if (this.#cause === "") this.#cause = cause;
-  }
+  readonly clock: Clock;
+  /** Loaded threads kept in reserve, for each heap limit. */
+  readonly spares: number;
+  readonly spareHeapLimitsMb: readonly (number | null)[];
+  /** What a spare loads in advance. */
+  readonly spareModules: readonly string[];
+  /** The reserve is given up for good. */
+  readonly onSparesLost: (cause: string) => void;
 }
 
 /** @throws {CONFIG_INVALID} when run from TypeScript sources, which a worker cannot load. */
@@ -72,21 +24,43 @@ export function createWorkerDriver(options: WorkerOptions): ThreadDriver {
     const text = "worker threads need the built package; from sources use threads: inline";
     throw new EsperError("CONFIG_INVALID", text, { module: import.meta.url });
   }
-  function link(to: ThreadHandle, { thread, epoch, credits }: Neighbour, port: MessagePort): void {
-    invariant(to instanceof WorkerHandle, "a worker is linked with a worker");
-    to.control({ kind: "link", thread, epoch, credits, port }, [port]);
-  }
+  const spares = new Spares<WorkerHandle>({
+    clock: options.clock,
+    count: options.spares,
+    heapLimitsMb: options.spareHeapLimitsMb,
+    make: (heapLimitMb, events) => WorkerHandle.spare(options.spareModules, heapLimitMb, events),
+    gaveUp: options.onSparesLost,
+  });
   return {
-    spawn: (seed, actors, events) => new WorkerHandle(seed, actors, events, options),
+    separate: true,
+    spawn(order, events) {
+      const spare = order.policy.spare ? spares.take(order.policy.heapLimitMb) : null;
+      return spare === null ? WorkerHandle.fresh(order, events) : attach(spare, order, events);
+    },
     connect(left, right) {
-      const { port1, port2 } = new MessageChannel();
-      link(left.handle, right, port1);
-      link(right.handle, left, port2);
+      const [leftEnd, rightEnd] = withPorts(shareRings(left, right));
+      link(left.handle, leftEnd);
+      link(right.handle, rightEnd);
     },
-    connectHere(here, there) {
-      const { port1, port2 } = new MessageChannel();
-      link(there.handle, here, port2);
-      return portOf(port1);
+    connectHere(here, there, host) {
+      const [hereEnd, thereEnd] = withPorts(shareRings(here, there));
+      link(there.handle, thereEnd);
+      return connectionOf(hereEnd, () => host.rung());
     },
+    fillSpares: () => spares.fill(),
+    get spares() {
+      return spares.ready;
+    },
+    close: () => spares.close(),
   };
+}
+
+function attach(spare: WorkerHandle, order: ThreadOrder, events: ThreadEvents): WorkerHandle {
+  spare.attach(order, events);
+  return spare;
+}
+
+function link(to: ThreadHandle, connection: TravellingConnection): void {
+  invariant(to instanceof WorkerHandle, "a worker is linked with a worker");
+  to.control({ kind: "link", connection }, [connection.bell, connection.parcels]);
 }

@@ -203,6 +203,7 @@ function recordedDeps(overrides: Partial<CliDeps>) {
       asked.push({ listRuns: runsDirectory });
       return { runs: [], unreadable: [] };
     },
+    openControl: () => Promise.reject(new Error("unused")),
     ...overrides,
   };
   return { deps, said, requests, events, observers, asked };

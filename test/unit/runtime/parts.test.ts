@@ -1,46 +1,42 @@
 import { describe, expect, it } from "vitest";
 import { EsperError } from "../../../src/protocols/errors.ts";
+import { call as declareCall, protocol } from "../../../src/protocols/protocol.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { Credits, Tally } from "../../../src/runtime/thread/credits.ts";
 import { DeadLetters } from "../../../src/runtime/thread/dead-letters.ts";
-import type { ThreadDriver } from "../../../src/runtime/thread/driver.ts";
-import { Host } from "../../../src/runtime/thread/host.ts";
-import { createInlineChannel } from "../../../src/runtime/thread/inline-link.ts";
+import { RunLoop } from "../../../src/runtime/thread/loop.ts";
 import { PendingCall } from "../../../src/runtime/thread/pending.ts";
-import { RunQueue } from "../../../src/runtime/thread/run-queue.ts";
-import { Threads } from "../../../src/runtime/thread/threads.ts";
 import type { DeadLetter } from "../../../src/runtime/thread/types.ts";
-import type { HostSeed, Route } from "../../../src/runtime/thread/wire.ts";
-import { CancellationToken } from "../../../src/runtime/token.ts";
+import { compileProtocol, type Kind } from "../../../src/runtime/wire/protocol-table.ts";
 
 describe("the table of credits", () => {
   it("grants as many places as there are, apart for the urgent", () => {
     const credits = Credits.allocate(2);
-    const take = (urgent: boolean) => credits.take(1, urgent, false, 2);
+    const take = (urgent: boolean) => credits.take(1, urgent ? 1 : 2, false, 2);
     expect([take(false), take(false), take(false)]).toEqual(["granted", "granted", "full"]);
     expect(take(true)).toBe("granted");
     expect(credits.depth(1)).toBe(3);
     expect(credits.depth(0)).toBe(0);
-    credits.release(1, false);
+    credits.release(1, 3);
     expect(take(false)).toBe("granted");
   });
 
   it("is shared by everyone who has its memory", () => {
     const here = Credits.allocate(1);
     const there = new Credits(here.memory);
-    there.take(0, false, false, 9);
+    there.take(0, 2, false, 9);
     expect(here.depth(0)).toBe(1);
   });
 
   it("tells at its closing how many casts were open, and refuses from then on", () => {
     const credits = Credits.allocate(1);
-    for (let cast = 0; cast < 3; cast++) credits.take(0, false, true, 9);
-    credits.take(0, false, false, 9);
-    credits.release(0, false);
+    for (let cast = 0; cast < 3; cast++) credits.take(0, 2, true, 9);
+    credits.take(0, 2, false, 9);
+    credits.release(0, 2);
     credits.closeCast(0);
     expect(credits.close(0)).toBe(2);
-    expect(credits.take(0, false, true, 9)).toBe("closed");
-    expect(credits.take(0, true, false, 9)).toBe("closed");
+    expect(credits.take(0, 2, true, 9)).toBe("closed");
+    expect(credits.take(0, 0, false, 9)).toBe("closed");
     expect(credits.depth(0)).toBe(0);
   });
 
@@ -70,60 +66,76 @@ describe("dead letters", () => {
   });
 });
 
-describe("the run queue", () => {
+describe("the loop of a thread", () => {
   it("lets timers run while actors keep each other busy for ever", async () => {
-    const queue = new RunQueue(systemClock);
+    const loop = new RunLoop({ clock: systemClock, arrivals: null, spinMs: 0 });
     let turns = 0;
     const busy = {
       turn() {
         turns += 1;
-        queue.spend();
-        queue.schedule(busy);
+        loop.spend();
+        loop.schedule(busy);
       },
     };
-    queue.schedule(busy);
+    loop.schedule(busy);
     // Every round needs a timer to fire, and the busy actor must have had its turns meanwhile.
     for (let round = 0; round < 100 && turns <= 100; round++) {
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
-    queue.close();
+    loop.close();
     expect(turns).toBeGreaterThan(100);
   });
-});
 
-describe("a token", () => {
-  it("is one word seen by every copy, and each copy runs its own listeners once", () => {
-    const here = new CancellationToken();
-    const there = new CancellationToken(here.handle);
-    const ran: string[] = [];
-    here.onCancel(() => ran.push("here"));
-    there.onCancel(() => ran.push("there"));
-    here.cancel();
-    expect(there.cancelled).toBe(true);
-    expect(ran).toEqual(["here"]);
-    there.cancel();
-    there.cancel();
-    expect(ran).toEqual(["here", "there"]);
-    expect(there.signal.aborted).toBe(true);
+  it("parks when there is nothing to do, also when its slice was used up", async () => {
+    let parked = 0;
+    let polled = 0;
+    const arrivals = {
+      poll: () => {
+        polled += 1;
+        // A poll that takes longer than a slice.
+        const endsAt = performance.now() + 6;
+        while (polled === 1 && performance.now() < endsAt);
+        return polled === 1 ? 1 : 0;
+      },
+      pollUrgent: () => {},
+      pending: () => false,
+      resume: () => {},
+      park: () => {
+        parked += 1;
+        return true;
+      },
+    };
+    const loop = new RunLoop({ clock: systemClock, arrivals, spinMs: 0 });
+    const long = {
+      turn() {
+        while (!loop.spend());
+      },
+    };
+    loop.schedule(long);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+    expect(parked).toBeGreaterThan(0);
+    loop.close();
   });
 });
 
 describe("a pending call", () => {
+  const asked = compileProtocol(protocol("one", { echo: declareCall<null, number>() })).list[0];
+
   function pending(deadlineMs: number) {
     const outcome: unknown[] = [];
-    const call = new PendingCall(
-      {
-        ...{ id: 1, what: "one.echo", token: null },
-        deadlineAtMs: systemClock.monotonicMs() + deadlineMs,
-        resolve: (value) => outcome.push(value),
-        reject: (error) => outcome.push(error.code),
-      },
-      systemClock,
-    );
     let late = 0;
-    call.onLate = () => {
-      late += 1;
+    const owner = {
+      nowMs: () => systemClock.monotonicMs(),
+      arm: () => {},
+      onSettled: () => {},
+      onLateReply: () => {
+        late += 1;
+      },
     };
+    const resolve = (value: unknown) => outcome.push(value);
+    const reject = (error: EsperError) => outcome.push(error.code);
+    const atMs = systemClock.monotonicMs() + deadlineMs;
+    const call = new PendingCall(owner, "one", asked as Kind, atMs, null, resolve, reject);
     return { call, outcome, late: () => late };
   }
 
@@ -142,54 +154,5 @@ describe("a pending call", () => {
     call.reply(5);
     expect(outcome).toEqual(["DEADLINE_EXCEEDED"]);
     expect(late()).toBe(1);
-  });
-});
-
-describe("threads", () => {
-  it("report one that does not end, and start its replacement all the same", async () => {
-    const route: Route = {
-      ...{ name: "one", protocol: "probe", thread: "side", slot: 0, index: 0 },
-      ...{ capacity: 1, overflow: "reject" },
-    };
-    const mainCredits = Credits.allocate(1).memory;
-    const seed: Omit<HostSeed, "thread" | "epoch" | "credits"> = {
-      ...{ runSeed: 1, incarnation: 1, routes: [route], tally: Tally.allocate(1).memory },
-      ...{ collector: null, encodeLocal: false, setupLimitMs: 100 },
-    };
-    const main = new Host({
-      seed: { ...seed, thread: "main", epoch: 1, credits: mainCredits },
-      actors: [],
-      clock: systemClock,
-      report: () => {},
-    });
-    const spawned: number[] = [];
-    const driver: ThreadDriver = {
-      spawn(hostSeed, _actors, events) {
-        spawned.push(hostSeed.epoch);
-        setImmediate(() => events.report({ kind: "ready" }));
-        return { control: () => {}, terminate: () => new Promise<never>(() => {}) };
-      },
-      connect: () => {},
-      connectHere: () => createInlineChannel(false)[0],
-    };
-    const told: string[] = [];
-    const impatient = {
-      ...systemClock,
-      after: (delayMs: number, fire: () => void, background?: boolean) =>
-        systemClock.after(delayMs / 100, fire, background),
-    };
-    const threads = new Threads({
-      ...{ driver, clock: impatient, main, mainCredits, actors: [], routes: [route], seed },
-      report: () => {},
-      died: (thread) => told.push(`died ${thread}`),
-      stuck: (thread, limitMs) => told.push(`stuck ${thread} ${limitMs}`),
-    });
-    await threads.ensure("side");
-    threads.kill("side");
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    expect(told).toEqual(["stuck side 5000", "died side"]);
-    await threads.ensure("side");
-    expect(spawned).toEqual([1, 2]);
-    main.close();
   });
 });

@@ -9,6 +9,8 @@ import type { LoadedConfig } from "../../config/load.ts";
 import { loadSettings, SETTINGS, type Settings, usedBy } from "../../config/settings.ts";
 import { findTopology, type NamedTopology } from "../../config/topologies.ts";
 import { listActors } from "../../config/validate-tree.ts";
+import { checkFault, faultTargets } from "../../faults/fault-desk.ts";
+import { parseFault } from "../../faults/parse-fault.ts";
 import { EXIT, exitCodeOfSignal } from "../../run/exit.ts";
 import type { CliDeps, ClosableObserver, ResumeRequest } from "../deps.ts";
 import type { Given, TrainValues } from "../options.ts";
@@ -62,6 +64,7 @@ async function prepare(
   if (values.resume === null) {
     const topology = findTopology(config, values.topology);
     refuseIdleFaults(values.fault, topology);
+    refuseFaults(values, allowsFaults(values, loaded), topology);
     refuseIdleGpuFlag(values, topology);
     const chosen = { topology: topology.name, runsDirectory };
     const request = await freshRequest(values, explicit, chosen, deps.files);
@@ -71,6 +74,7 @@ async function prepare(
   const before = stored.request.topology;
   const topology = findTopology(config, values.topology ?? before);
   refuseIdleFaults(values.fault, topology);
+  refuseFaults(values, allowsFaults(values, loaded), topology);
   refuseIdleGpuFlag(values, topology);
   const chosen = { topology: topology.name, runsDirectory };
   const wishes = { ...values, resume: values.resume };
@@ -105,6 +109,33 @@ function refuseIdleFaults(faults: readonly FaultRequest[], topology: NamedTopolo
   }
 }
 
+function allowsFaults(values: TrainValues, { config }: LoadedConfig): boolean {
+  return values.allowFaults || config.allowFaults === true;
+}
+
+/** Faults that the run may not have, or that could never strike in this topology. */
+function refuseFaults(values: TrainValues, allowed: boolean, { spec }: NamedTopology): void {
+  if (values.inject.length === 0) return;
+  if (!allowed) {
+    const text =
+      "--inject needs --allow-faults, or allowFaults: true in the configuration, " +
+      "so that no run is damaged by mistake";
+    throw new EsperError("USAGE", text, { flag: "--inject" });
+  }
+  const actors = listActors(spec.tree).map(({ name, spec: { definition, thread } }) => {
+    return { name, definition, thread };
+  });
+  const threads = actors.map(({ thread }) => thread).filter((thread) => thread !== "main");
+  const limits = new Map(
+    threads.map((thread) => {
+      const { heapLimitMb = null } = spec.threads?.[thread] ?? {};
+      return [thread, { heapLimitMb }];
+    }),
+  );
+  const targets = faultTargets(actors, limits);
+  for (const text of values.inject) checkFault(parseFault(text), targets, false);
+}
+
 /** A flag without effect would make a run on the CPU look like one on a GPU. */
 function refuseIdleGpuFlag(values: TrainValues, { name, spec }: NamedTopology): void {
   if (!values.allowSoftwareGpu || spec.engine === "gpu" || spec.engine === "webgpu") return;
@@ -127,12 +158,17 @@ async function follow(
   for (const message of notices(settings, movedFrom, topology)) {
     observer.on({ kind: "notice", level: "WARNING", message });
   }
+  if (values.inject.length > 0) {
+    const message = `faults are being injected: ${values.inject.join("; ")}`;
+    observer.on({ kind: "notice", level: "WARNING", message });
+  }
   const context = {
     config: loaded.config,
     topology: topology.spec,
     settings,
     verbose: values.verbose,
     allowSoftwareGpu: values.allowSoftwareGpu,
+    ...(allowsFaults(values, loaded) ? { faults: values.inject } : {}),
   };
   const summary = await deps.train(request, observer, deps.signals.hold(), context);
   const signal = deps.signals.received();
@@ -173,7 +209,7 @@ function observerMode(values: TrainValues, isTTY: boolean): "tty" | "plain" | "j
 }
 
 /** NO_COLOR (any text) wins over FORCE_COLOR, which wins over what the stream is. */
-function wantsColour(deps: CliDeps): boolean {
+export function wantsColour(deps: CliDeps): boolean {
   const no = deps.environment["NO_COLOR"] ?? "";
   const force = deps.environment["FORCE_COLOR"] ?? "";
   if (no !== "") return false;

@@ -114,7 +114,8 @@ function requireData(values: EvaluateValues, command: string): DataFiles {
   throw new EsperError("USAGE", `${command} needs --data <file>`, { flag: "--data" });
 }
 
-async function runRef(run: string, values: GlobalValues, deps: CliDeps): Promise<RunRef> {
+/** The run the user named, in the folder the user named. */
+export async function runRef(run: string, values: GlobalValues, deps: CliDeps): Promise<RunRef> {
   return { runsDirectory: await runsFolder(values, deps), run };
 }
 

@@ -1,0 +1,192 @@
+/**
+ * The actors that actors start, all in their parent's thread. A child that fails is restarted at
+ * once by its own policy, without asking another thread; one that fails too often crashes its
+ * parent. Children end before their parent, the youngest first.
+ */
+import { EsperError } from "../../protocols/errors.ts";
+import type { AnyActorDefinition, DownReason } from "../actor.ts";
+import type { Clock } from "../clock.ts";
+import { RestartWindow, restartDelayMs } from "../restart-window.ts";
+import type { Cell } from "./cell.ts";
+import type { CellOwner, LoadedActor } from "./cell-parts.ts";
+import type { Lifecycle } from "./lifecycle.ts";
+
+/** What the spawner needs of its host. */
+export interface SpawnerParts {
+  readonly clock: Clock;
+  draw(): number;
+  life(): Lifecycle;
+  /** @throws {ACTOR_LIMIT} */
+  addCell(actor: LoadedActor, owner: CellOwner, parent: Cell | null): Cell;
+  /** `error` is the last failure of an actor that did not end by itself. */
+  removeCell(cell: Cell, reason: DownReason, error: unknown): void;
+  onRestarted(cell: Cell, tookMs: number): void;
+  /** A child without a parent failed too often. */
+  onGaveUp(cell: Cell, error: EsperError): void;
+}
+
+interface Record {
+  readonly window: RestartWindow;
+  streak: number;
+  startedAtMs: number;
+  failedAtMs: number;
+}
+
+/** A name costs memory; most children are never named to anybody. */
+class SpawnedActor implements LoadedActor {
+  readonly definition: AnyActorDefinition;
+  readonly config: unknown;
+  readonly #name: number | string;
+
+  constructor(definition: AnyActorDefinition, config: unknown, name: number | string) {
+    this.definition = definition;
+    this.config = config;
+    this.#name = name;
+  }
+
+  get name(): string {
+    const name = this.#name;
+    return typeof name === "string" ? name : `${this.definition.protocol.name}#${name}`;
+  }
+}
+
+export class Spawner implements CellOwner {
+  readonly #parts: SpawnerParts;
+  /** Only of children that have failed. */
+  readonly #records = new WeakMap<Cell, Record>();
+  readonly #ending = new Map<Cell, (() => void)[]>();
+  #count = 0;
+
+  constructor(parts: SpawnerParts) {
+    this.#parts = parts;
+  }
+
+  /** @throws {CONFIG_INVALID} @throws {ACTOR_LIMIT} */
+  spawn(
+    parent: Cell | null,
+    definition: AnyActorDefinition,
+    config: unknown,
+    name: string | null,
+  ): Cell {
+    this.#count += 1;
+    const known = name ?? this.#count;
+    const actor = new SpawnedActor(definition, checked(definition, config), known);
+    const cell = this.#parts.addCell(actor, this, parent);
+    if (parent !== null) {
+      parent.children ??= new Set();
+      parent.children.add(cell);
+    }
+    this.#parts.life().start(cell, 1);
+    return cell;
+  }
+
+  /** Resolves when the child is gone. */
+  stop(cell: Cell): Promise<void> {
+    if (cell.state === "stopped") return Promise.resolve();
+    return new Promise((resolve) => {
+      const waiting = this.#ending.get(cell);
+      if (waiting !== undefined) {
+        waiting.push(resolve);
+        return;
+      }
+      this.#ending.set(cell, [resolve]);
+      this.#parts.life().stop(cell, true, cell.definition.supervision.shutdownMs);
+    });
+  }
+
+  /** Null when there are none. */
+  stopChildren(parent: Cell): Promise<void> | null {
+    const { children } = parent;
+    if (children === null || children.size === 0) return null;
+    return this.#stopAll([...children].reverse());
+  }
+
+  started(): void {
+    // Nobody waits: what is sent to a starting actor waits in its mailbox.
+  }
+
+  failed(cell: Cell, error: unknown): void {
+    if (this.#ending.has(cell)) return;
+    const { restart } = cell.definition.supervision;
+    if (restart === "temporary") {
+      this.#remove(cell, "crashed", error);
+      return;
+    }
+    const record = this.#recordOf(cell);
+    const nowMs = this.#parts.clock.monotonicMs();
+    record.failedAtMs = nowMs;
+    if (!record.window.record(nowMs)) {
+      this.#giveUp(cell, error);
+      return;
+    }
+    if (nowMs - record.startedAtMs >= cell.definition.supervision.periodMs) record.streak = 0;
+    const delayMs = restartDelayMs(record.streak, this.#parts.draw());
+    record.streak += 1;
+    if (delayMs === 0) this.#restart(cell, record);
+    else this.#parts.clock.after(delayMs, () => this.#restart(cell, record));
+  }
+
+  stopped(cell: Cell): void {
+    this.#remove(cell, "stopped", null);
+  }
+
+  #restart(cell: Cell, record: Record): void {
+    if (cell.state !== "down" || this.#ending.has(cell)) return;
+    const nowMs = this.#parts.clock.monotonicMs();
+    record.startedAtMs = nowMs;
+    this.#parts.life().start(cell, cell.starts + 1);
+    this.#parts.onRestarted(cell, nowMs - record.failedAtMs);
+  }
+
+  #giveUp(cell: Cell, last: unknown): void {
+    const { parent } = cell;
+    const why = last instanceof Error ? `; the last failure: ${last.message}` : "";
+    const text = `${cell.name} failed more often than its policy allows${why}`;
+    const error = new EsperError("SUPERVISOR_GAVE_UP", text, { actor: cell.name }, last);
+    this.#remove(cell, "gave-up", error);
+    if (parent === null) this.#parts.onGaveUp(cell, error);
+    // SUPERVISOR_GAVE_UP is no answer of the parent's: it crashes it.
+    else parent.crash(error, parent.instance);
+  }
+
+  #remove(cell: Cell, reason: DownReason, error: unknown): void {
+    this.#parts.life().retire(cell);
+    cell.parent?.children?.delete(cell);
+    this.#parts.removeCell(cell, reason, error);
+    const waiting = this.#ending.get(cell) ?? [];
+    this.#ending.delete(cell);
+    for (const resolve of waiting) resolve();
+  }
+
+  #recordOf(cell: Cell): Record {
+    const known = this.#records.get(cell);
+    if (known !== undefined) return known;
+    const { intensity, periodMs } = cell.definition.supervision;
+    const window = new RestartWindow(intensity, periodMs);
+    const record = { window, streak: 0, startedAtMs: Number.NEGATIVE_INFINITY, failedAtMs: 0 };
+    this.#records.set(cell, record);
+    return record;
+  }
+
+  async #stopAll(children: readonly Cell[]): Promise<void> {
+    for (const child of children) await this.stop(child);
+  }
+}
+
+/** @throws {CONFIG_INVALID} */
+function checked(definition: AnyActorDefinition, config: unknown): unknown {
+  const { config: schema, protocol, mailbox } = definition;
+  if (mailbox.kind === "ring") {
+    const text = `a spawned ${protocol.name} shares its thread; its mailbox cannot be a "ring"`;
+    throw new EsperError("CONFIG_INVALID", text, { path: protocol.name, value: mailbox.kind });
+  }
+  if (schema === null) return config;
+  const parsed = schema.safeParse(config);
+  if (parsed.success) return parsed.data;
+  const issues = parsed.error.issues.map((issue: { path: PropertyKey[]; message: string }) => {
+    const where = issue.path.length === 0 ? "(the whole)" : issue.path.map(String).join(".");
+    return `${where}: ${issue.message}`;
+  });
+  const text = `the config of a spawned ${protocol.name} is not valid: ${issues.join("; ")}`;
+  throw new EsperError("CONFIG_INVALID", text, { path: protocol.name });
+}

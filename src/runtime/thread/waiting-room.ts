@@ -1,0 +1,152 @@
+/**
+ * Messages of this thread that wait for room in a mailbox, in the order in which they were sent.
+ * The receiver says when there is room; then as many are sent as find a place. Bounded per
+ * receiver.
+ */
+import { EsperError } from "../../protocols/errors.ts";
+import { DeadlineEntry } from "../deadline-wheel.ts";
+import { Fifo } from "../fifo.ts";
+import type { CancellationToken } from "../token.ts";
+import { addressOf } from "./address.ts";
+import type { Attempt } from "./post.ts";
+import type { Target } from "./refs.ts";
+
+/** The most messages that wait for one receiver in one thread. */
+export const WAITING_CAPACITY = 1_024;
+
+/** Who waits for the waiting message. */
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: EsperError) => void;
+  /** The error at the deadline. */
+  readonly full: () => EsperError;
+  readonly token: CancellationToken | null;
+  readonly name: string;
+}
+
+export class Waiting extends DeadlineEntry {
+  readonly #send: () => Attempt;
+  readonly #waiter: Waiter | null;
+  readonly #lost: ((reason: "stopped") => void) | null;
+  readonly #withdraw: (() => void) | null = null;
+  settled = false;
+  onSettled: (() => void) | null = null;
+
+  /** The second argument is null for messages whose sender does not wait; then `lost` is told. */
+  constructor(
+    send: () => Attempt,
+    waiter: Waiter | null,
+    lost: ((reason: "stopped") => void) | null = null,
+  ) {
+    super();
+    this.#send = send;
+    this.#waiter = waiter;
+    this.#lost = lost;
+    const { token = null, name = "" } = waiter ?? {};
+    if (token === null) return;
+    const cancelled = new EsperError("CANCELLED", `${name} was cancelled while it waited for room`);
+    this.#withdraw = token.onCancel(() => this.fail(cancelled));
+  }
+
+  /** True when it need not be tried again. */
+  attempt(): boolean {
+    if (this.settled) return true;
+    const attempt = this.#send();
+    if (attempt === "full" || attempt === "restarting") return false;
+    if (attempt === "stopped") return false;
+    this.#settle();
+    this.#waiter?.resolve();
+    return true;
+  }
+
+  fail(error: EsperError): void {
+    if (this.settled) return;
+    this.#settle();
+    if (this.#waiter !== null) this.#waiter.reject(error);
+    else this.#lost?.("stopped");
+  }
+
+  override expire(): void {
+    if (this.#waiter !== null) this.fail(this.#waiter.full());
+  }
+
+  #settle(): void {
+    this.settled = true;
+    this.#withdraw?.();
+    this.onSettled?.();
+  }
+}
+
+interface Queue {
+  readonly target: Target;
+  readonly entries: Fifo<Waiting>;
+}
+
+export class WaitingRoom {
+  readonly #queues = new Map<number, Queue>();
+  readonly #askForRoom: (target: Target) => void;
+
+  constructor(askForRoom: (target: Target) => void) {
+    this.#askForRoom = askForRoom;
+  }
+
+  /** Receivers for which something waits. */
+  get size(): number {
+    return this.#queues.size;
+  }
+
+  holds(target: Target): boolean {
+    return this.#queues.has(addressOf(target.threadId, target.slot));
+  }
+
+  /** False when too many wait already. */
+  park(target: Target, entry: Waiting): boolean {
+    const address = addressOf(target.threadId, target.slot);
+    const queue = this.#queues.get(address) ?? { target, entries: new Fifo<Waiting>() };
+    if (queue.entries.size >= WAITING_CAPACITY) return false;
+    queue.entries.push(entry);
+    this.#queues.set(address, queue);
+    // Room that came between the refusal and this request would be told to nobody.
+    this.drain(address);
+    return true;
+  }
+
+  /** Sends what finds a place now. */
+  drain(address: number): void {
+    const queue = this.#queues.get(address);
+    if (queue === undefined) return;
+    let asked = false;
+    for (;;) {
+      const head = queue.entries.at(0);
+      if (head === undefined) {
+        this.#queues.delete(address);
+        return;
+      }
+      if (head.attempt()) {
+        queue.entries.shift();
+        asked = false;
+      } else if (asked) return;
+      else {
+        this.#askForRoom(queue.target);
+        asked = true;
+      }
+    }
+  }
+
+  drainWhere(matches: (target: Target) => boolean): void {
+    for (const [address, { target }] of [...this.#queues]) {
+      if (matches(target)) this.drain(address);
+    }
+  }
+
+  /** The receivers will never have room again. */
+  giveUp(matches: (target: Target) => boolean, error: (target: Target) => EsperError): void {
+    for (const [address, { target, entries }] of [...this.#queues]) {
+      if (!matches(target)) continue;
+      this.#queues.delete(address);
+      for (let entry = entries.shift(); entry !== undefined; entry = entries.shift()) {
+        entry.fail(error(target));
+      }
+    }
+  }
+}

@@ -1,0 +1,79 @@
+/** The nonce ledger on its own thread and a real disk: an id is fresh once, whatever happens. */
+import { expect, it } from "vitest";
+import { type ClaimVerdict, LedgerProtocol } from "../../../dist/protocols/actors/durable.js";
+import { probe } from "../../fixtures/actors/thread-probe.mjs";
+import { actor, CancellationToken, startThreads, supervisor } from "../built.ts";
+import { burst, DEADLINE, expectOwnThread, killAndAwait, newDirectory, RETRY } from "./support.ts";
+
+const { nonceLedger } = await import("../../../dist/actors/ledger/nonce-ledger.actor.js");
+
+const CAPACITY = 32;
+
+async function begin() {
+  const directory = newDirectory();
+  const config = () => ({ directory, capacity: 4_096, freshnessMs: 60_000, ttlMs: 300_000 });
+  const started = await startThreads(
+    supervisor({
+      ...{ intensity: 10, periodMs: 1_000 },
+      children: {
+        ledger: actor(nonceLedger, { thread: "durable", config, mailbox: { capacity: CAPACITY } }),
+        probe: actor(probe, { thread: "durable" }),
+      },
+    }),
+  );
+  const ref = started.system.ref(LedgerProtocol, "ledger");
+  const issuedAtMs = Date.now();
+  const claim = (
+    commandId: string,
+    options: Parameters<typeof ref.call>[2] = DEADLINE,
+  ): Promise<ClaimVerdict> => ref.call("claim", { commandId, issuedAtMs }, options);
+  const size = async () => (await ref.call("status", null, DEADLINE)).size;
+  return { ...started, claim, size };
+}
+
+it("runs on its own worker thread", async () => {
+  const { system } = await begin();
+  await expectOwnThread(system, "ledger", "durable");
+});
+
+it("refuses what its full mailbox cannot hold; a refused id stays unused", async () => {
+  const { claim, size } = await begin();
+  const ends = await burst(300, (index) => claim(`c${index}`));
+  expect(new Set(ends)).toEqual(new Set(["value", "MAILBOX_FULL"]));
+  expect(await size()).toBe(ends.filter((end) => end === "value").length);
+  expect(await claim(`c${ends.indexOf("value")}`)).toBe("replayed");
+  expect(await claim(`c${ends.indexOf("MAILBOX_FULL")}`)).toBe("fresh");
+});
+
+it("does not use up the id of a claim that was cancelled before its turn", async () => {
+  const { claim, size } = await begin();
+  const token = new CancellationToken();
+  const ends = burst(20, (index) =>
+    claim(`c${index}`, index < 10 ? DEADLINE : { ...DEADLINE, token }),
+  );
+  token.cancel();
+  expect(await ends).toEqual([...Array(10).fill("value"), ...Array(10).fill("CANCELLED")]);
+  expect(await size()).toBe(10);
+  expect(await claim("c10")).toBe("fresh");
+  expect(await claim("c0")).toBe("replayed");
+});
+
+it("remembers every id when its thread is killed twice in the middle", async () => {
+  const { system, events, claim, size } = await begin();
+  const verdicts: ClaimVerdict[] = [];
+  const kills: Promise<void>[] = [];
+  for (let index = 0; index < 120; index++) {
+    if (index === 40 || index === 80) kills.push(killAndAwait(system, events, "ledger"));
+    verdicts.push(await claim(`c${index}`, RETRY));
+  }
+  await Promise.all(kills);
+  expect(system.restarts).toBeGreaterThanOrEqual(4);
+  // A claim whose answer died with the thread is asked again, and is used by then: at most those.
+  const lost = verdicts.filter((verdict) => verdict !== "fresh");
+  expect(lost.length).toBeLessThanOrEqual(2);
+  expect(new Set([...lost, "replayed"])).toEqual(new Set(["replayed"]));
+  expect(await size()).toBe(120);
+  for (let index = 0; index < 120; index += 7) {
+    expect(await claim(`c${index}`)).toBe("replayed");
+  }
+});

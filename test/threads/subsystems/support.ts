@@ -1,0 +1,86 @@
+/** What the tests of the named subsystems share: folders, bursts of calls, a thread that dies. */
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterEach, expect } from "vitest";
+import type { ActorSystem } from "../../../dist/runtime/thread/system.js";
+import type { SystemEvent } from "../../../dist/runtime/thread/types.js";
+import { ProbeProtocol } from "../../fixtures/actors/thread-probe.mjs";
+import { until } from "../../unit/runtime/support.ts";
+
+const { systemFiles } = await import("../../../dist/runtime/durable/files.js");
+const { Wal } = await import("../../../dist/runtime/durable/wal.js");
+const { decodeRecord } = await import("../../../dist/actors/wal/record.js");
+
+export const DEADLINE = { deadlineMs: 20_000 } as const;
+export const RETRY = { deadlineMs: 20_000, onRestart: "retry" } as const;
+
+const folders: string[] = [];
+
+afterEach(() => {
+  for (const folder of folders.splice(0)) fs.rmSync(folder, { recursive: true, force: true });
+});
+
+export function newDirectory(): string {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "esper-subsystem-"));
+  folders.push(folder);
+  return folder;
+}
+
+/** "value", or the code of the error, of every call; all are made before any can be answered. */
+export async function burst(
+  count: number,
+  make: (index: number) => Promise<unknown>,
+): Promise<string[]> {
+  const calls = Array.from({ length: count }, (_, index) =>
+    make(index).then(
+      () => "value",
+      (error: Error & { code?: string }) => error.code ?? String(error),
+    ),
+  );
+  return Promise.all(calls);
+}
+
+/** The actor's thread is a worker of this name, and the actor of the probe is in it. */
+export async function expectOwnThread(
+  system: ActorSystem,
+  actor: string,
+  thread: string,
+): Promise<void> {
+  expect(system.status().find(({ name }) => name === actor)).toMatchObject({ thread });
+  const where = (await system.ref(ProbeProtocol, "probe").call("where", null, DEADLINE)) as {
+    readonly isMainThread: boolean;
+    readonly threadId: number;
+  };
+  expect(system.status().find(({ name }) => name === "probe")).toMatchObject({ thread });
+  expect(where.isMainThread).toBe(false);
+  expect(where.threadId).toBeGreaterThan(0);
+}
+
+/** Ends the thread of an actor and waits until all its actors are back. */
+export async function killAndAwait(
+  system: ActorSystem,
+  events: readonly SystemEvent[],
+  actor: string,
+): Promise<void> {
+  const exits = (): number => events.filter(({ kind }) => kind === "thread-exit").length;
+  const before = exits();
+  system.kill(actor);
+  await until(() => exits() > before, 5_000);
+  await until(() => system.status().every(({ state }) => state === "running"), 10_000);
+}
+
+/** The records of a log on disk, as ids and bytes in the order of their sequence numbers. */
+export async function readLog(directory: string): Promise<{ id: string; bytes: number[] }[]> {
+  const wal = await Wal.open({ files: systemFiles, directory });
+  const found: { id: string; bytes: number[] }[] = [];
+  for await (const { payload } of wal.read()) {
+    const { recordId, bytes } = decodeRecord(payload);
+    found.push({ id: recordId, bytes: [...bytes] });
+  }
+  await wal.close();
+  return found;
+}
+
+export const pause = (delayMs: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, delayMs));

@@ -1,0 +1,106 @@
+/** The write-ahead log's writer on its own thread and a real disk. */
+import { expect, it } from "vitest";
+import { WalProtocol } from "../../../dist/protocols/actors/durable.js";
+import { probe } from "../../fixtures/actors/thread-probe.mjs";
+import { actor, CancellationToken, startThreads, supervisor } from "../built.ts";
+import {
+  burst,
+  DEADLINE,
+  expectOwnThread,
+  killAndAwait,
+  newDirectory,
+  pause,
+  RETRY,
+  readLog,
+} from "./support.ts";
+
+const { walWriter } = await import("../../../dist/actors/wal/wal-writer.actor.js");
+
+const CAPACITY = 32;
+
+async function begin(directory = newDirectory()) {
+  const config = () => ({ directory, strict: true, retentionHours: 24 });
+  const started = await startThreads(
+    supervisor({
+      ...{ intensity: 10, periodMs: 1_000 },
+      children: {
+        wal: actor(walWriter, { thread: "durable", config, mailbox: { capacity: CAPACITY } }),
+        probe: actor(probe, { thread: "durable" }),
+      },
+    }),
+  );
+  const ref = started.system.ref(WalProtocol, "wal");
+  const entry = (id: string) => ({ recordId: id, timeMs: 1, bytes: new TextEncoder().encode(id) });
+  const append = (id: string, options: Parameters<typeof ref.call>[2] = DEADLINE) =>
+    ref.call("append", { records: [entry(id)] }, options);
+  return { ...started, ref, append, directory };
+}
+
+const idsOf = async (directory: string) => (await readLog(directory)).map(({ id }) => id);
+
+it("runs on its own worker thread", async () => {
+  const { system } = await begin();
+  await expectOwnThread(system, "wal", "durable");
+});
+
+it("refuses what its full mailbox cannot hold, and writes exactly what it accepted", async () => {
+  const { system, append, ref, directory } = await begin();
+  const ends = await burst(400, (index) => append(`r${index}`));
+  expect(new Set(ends)).toEqual(new Set(["value", "MAILBOX_FULL"]));
+  const accepted = ends.flatMap((end, index) => (end === "value" ? [`r${index}`] : []));
+  expect(accepted.length).toBeGreaterThanOrEqual(CAPACITY);
+  expect((await ref.call("status", null, DEADLINE)).records).toBe(accepted.length);
+  await system.stop({ graceMs: 3_000 });
+  expect(await idsOf(directory)).toEqual(accepted);
+});
+
+it("writes nothing for a call after it was cancelled", async () => {
+  const { system, append, directory } = await begin();
+  const first = append("first");
+  const queued = Array.from({ length: 12 }, () => new CancellationToken());
+  const ends = burst(12, (index) =>
+    append(`queued-${index}`, { ...DEADLINE, token: queued[index]! }),
+  );
+  // All of them wait behind the first; the last six are cancelled before their turn.
+  for (const token of queued.slice(6)) token.cancel();
+  const handled = new CancellationToken();
+  await first;
+  const inHand = burst(1, () => append("in-hand", { ...DEADLINE, token: handled }));
+  await pause(1);
+  handled.cancel();
+  const codes = [...(await ends), ...(await inHand)];
+  expect(codes.slice(0, 6)).toEqual(Array(6).fill("value"));
+  expect(codes.slice(6, 12)).toEqual(Array(6).fill("CANCELLED"));
+  await append("marker");
+  await pause(30);
+  await system.stop({ graceMs: 3_000 });
+  const ids = await idsOf(directory);
+  for (let index = 6; index < 12; index++) expect(ids).not.toContain(`queued-${index}`);
+  // One that was being written when it was cancelled is there or not, but never comes later.
+  expect(ids.at(-1)).toBe("marker");
+});
+
+it("loses and doubles nothing when its thread is killed twice in the middle", async () => {
+  const undisturbed = await begin();
+  const disturbed = await begin();
+  const sequences: number[][] = [];
+  for (const { system, events, append } of [undisturbed, disturbed]) {
+    const own: number[] = [];
+    const kills: Promise<void>[] = [];
+    for (let index = 0; index < 120; index++) {
+      if (system === disturbed.system && (index === 40 || index === 80)) {
+        kills.push(killAndAwait(system, events, "wal"));
+      }
+      own.push(...(await append(`r${index}`, RETRY)).sequences);
+    }
+    await Promise.all(kills);
+    sequences.push(own);
+  }
+  expect(disturbed.system.restarts).toBeGreaterThanOrEqual(4);
+  const status = await disturbed.ref.call("status", null, DEADLINE);
+  expect(status.recovered).toBeGreaterThanOrEqual(80);
+  expect(sequences[1]).toEqual(sequences[0]);
+  await undisturbed.system.stop({ graceMs: 3_000 });
+  await disturbed.system.stop({ graceMs: 3_000 });
+  expect(await readLog(disturbed.directory)).toEqual(await readLog(undisturbed.directory));
+});
