@@ -26,6 +26,8 @@ const BULK = 3;
 
 /** Bulk is served at the latest after this many others: one service in 64 is 1.6 %. */
 const BULK_TURN = 63;
+/** Control does not drop the last 1/64 of the places from bulk. */
+const BULK_SHARE_SHIFT = 6;
 /** As many messages of higher lanes in a row while an emergency or a control message waits. */
 const TURN = 64;
 
@@ -93,6 +95,18 @@ export class Mailbox<M extends Queued> {
       this.urgent += 1;
     }
     this.open(lane).push(message);
+    return "queued";
+  }
+
+  /** As `offer`, for a message whose sender was promised a place: it is never refused. */
+  admit(message: M): Offer {
+    const isFull = message.lane >= CONTROL && this.data >= this.capacity;
+    if (!isFull || this.overflow === "drop-oldest" || this.overflow === "latest-wins") {
+      return this.offer(message);
+    }
+    // One more than fits: a message that was taken has come back meanwhile.
+    this.count(message.lane, 1);
+    this.open(message.lane).push(message);
     return "queued";
   }
 
@@ -186,9 +200,13 @@ export class Mailbox<M extends Queued> {
     return this.dropped === null ? "refused" : "replaced";
   }
 
-  /** Bulk gives way first; a message of a higher lane never does for one of a lower lane. */
+  /**
+   * Bulk gives way first, down to the share that keeps it from starving; a message of a higher
+   * lane never gives way to one of a lower lane.
+   */
   private makeRoom(message: M): M | null {
-    const low = message.lane === CONTROL && this.depth(BULK) > 0 ? BULK : message.lane;
+    const spare = this.depth(BULK) > this.capacity >> BULK_SHARE_SHIFT;
+    const low = message.lane === CONTROL && spare ? BULK : message.lane;
     const dropped = this.lane(low)?.giveUpOldest(message.from) ?? null;
     if (dropped !== null) this.open(message.lane).push(message);
     return dropped;

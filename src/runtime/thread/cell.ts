@@ -123,13 +123,13 @@ export class Cell implements Runnable {
   /** Takes a message for which there is a place; what does not fit after all is discarded. */
   accept(message: Message): void {
     if (this.state === "stopped") this.discard(message, "stopped");
-    else if (!this.tryAccept(message)) this.discard(message, "mailbox-full");
+    else if (!this.tryAccept(message, this.exported)) this.discard(message, "mailbox-full");
   }
 
   /** False when the mailbox refuses it; nothing else happens then. */
-  tryAccept(message: Message): boolean {
+  tryAccept(message: Message, hasPlace = false): boolean {
     message.queuedAtMs = this.services.loop.nowMs | 0;
-    const offer = this.mailbox.offer(message);
+    const offer = hasPlace ? this.mailbox.admit(message) : this.mailbox.offer(message);
     if (offer === "refused") return false;
     const { dropped } = this.mailbox;
     if (offer === "replaced" && dropped !== null) this.discard(dropped, "mailbox-full");

@@ -50,6 +50,8 @@ export class Link {
   readonly thread: string;
   readonly threadId: number;
   epoch: number;
+  /** The table in which the other thread's tokens lie. */
+  tokens: number;
   readonly credits: Credits;
   /** Calls received over this link and not yet answered, by their number. */
   readonly inboundCalls = new Map<number, Message>();
@@ -69,6 +71,7 @@ export class Link {
     this.thread = connection.thread;
     this.threadId = connection.threadId;
     this.epoch = connection.epoch;
+    this.tokens = connection.tokens.id;
     this.credits = new Credits(connection.credits);
     this.#owner = owner;
     this.#port = connection.parcels;
@@ -217,6 +220,7 @@ export class Link {
   resume(connection: Connection): void {
     this.#suspended = false;
     this.epoch = connection.epoch;
+    this.tokens = connection.tokens.id;
     this.#port = connection.parcels;
     this.#firstRing = connection.out[SYSTEM_LANE] as SharedArrayBuffer;
     this.inbound = this.#createInbound(connection);

@@ -9,7 +9,7 @@ import { DeadlineWheel } from "../deadline-wheel.ts";
 import type { CallWatch } from "../inspect/call-watch.ts";
 import type { StatsPublisher } from "../inspect/publisher.ts";
 import { createRandom } from "../random.ts";
-import { attachTable } from "../token-table.ts";
+import { attachTable, detachTable, sweepTable } from "../token-table.ts";
 import { BodyCodec } from "../wire/body-codec.ts";
 import { compileProtocol, type Kind } from "../wire/protocol-table.ts";
 import { SlabBorrower, SlabOwner } from "../wire/slab.ts";
@@ -69,6 +69,7 @@ export class Mesh implements Arrivals, CallOwner {
   readonly #names = new Map<number, string>();
   readonly #links: (Link | undefined)[] = [];
   #open: Link[] = [];
+  readonly #everLinked = new Set<number>();
   readonly #retired = new Set<string>();
   readonly #linkOwner: LinkOwner;
   readonly #receiving: Receiving;
@@ -114,6 +115,7 @@ export class Mesh implements Arrivals, CallOwner {
       services: () => cells.services,
       link: (threadId) => this.#links[threadId],
       isRetired: ({ name, generation }) => generation === 0 && this.#retired.has(name),
+      wasLinked: (threadId) => this.#everLinked.has(threadId),
       names: () => [...this.#routes.keys(), ...parts.names()],
       watch: parts.watch,
       bury: (actor, kind, from, reason) => this.#bury(actor, kind, from, reason),
@@ -169,6 +171,7 @@ export class Mesh implements Arrivals, CallOwner {
   attach(connection: Connection): void {
     const { threadId } = connection;
     const former = this.#links[threadId];
+    this.#everLinked.add(threadId);
     attachTable(connection.tokens.id, connection.tokens.memory);
     if (former?.suspended && connection.resumed) former.resume(connection);
     else {
@@ -344,6 +347,11 @@ export class Mesh implements Arrivals, CallOwner {
     link.inbound.pullParcels();
     const goesOn = this.direct?.orphan(link) === true;
     link.close(code);
+    // Whoever waited on a token of that thread waits for nobody.
+    if (link.tokens !== this.#parts.seed.tokens.id) {
+      sweepTable(link.tokens);
+      detachTable(link.tokens);
+    }
     if (!goesOn) this.#slabs.forget(link.threadId);
   }
 

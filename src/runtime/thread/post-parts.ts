@@ -30,6 +30,8 @@ export interface PostParts {
   readonly encodeLocal: LocalEncoding | null;
   readonly services: () => CellServices;
   link(threadId: number): Link | undefined;
+  /** False until the thread was heard of for the first time. */
+  wasLinked(threadId: number): boolean;
   /** Of the actors of the tree, for messages to people. */
   names(): readonly string[];
   isRetired(target: Target): boolean;

@@ -5,7 +5,6 @@
  */
 import { type EsperError, InvariantViolation } from "../../protocols/errors.ts";
 import type { CallOptions, OfferOptions } from "../actor.ts";
-import { MAX_DELAY_MS } from "../clock.ts";
 import type { FaultPoints } from "../faults/fault-points.ts";
 import { emergencyCapacity } from "../mailbox.ts";
 import type { Kind } from "../wire/protocol-table.ts";
@@ -24,7 +23,7 @@ import type { TraceContext } from "./trace.ts";
 import { Waiting, WaitingRoom } from "./waiting-room.ts";
 
 /** What became of an attempt to send; "restarting": the receiver's thread is being replaced. */
-export type Attempt = "sent" | "full" | "stopped" | "restarting" | "unknown";
+export type Attempt = "sent" | "full" | "behind" | "stopped" | "restarting" | "unknown";
 
 /** One message on its way out. */
 interface Outgoing {
@@ -61,16 +60,16 @@ export class Post {
     const { cell } = target;
     // The usual case inside a thread, where every nanosecond counts: nothing to decide.
     if (cell !== null && this.#isPlain && !cell.isShared && cell.state !== "stopped") {
-      const waits = this.#waiting.size > 0 && this.#waiting.holds(target);
+      const waits = this.#waiting.size > 0 && this.#waiting.holds(target, kind.lane);
       if (!waits && cell.tryAccept(new Message(kind, payload, from, null, null))) return true;
     }
     const trace = this.#parts.watch.trace(target.name, kind, from);
     const attempt = this.#castOnce(target, kind, payload, from, trace);
     if (attempt === "sent") return true;
-    if (attempt === "full" && this.#overflowOf(target) === "wait") {
+    if (this.#mayWait(attempt, target)) {
       const send = (): Attempt => this.#castNow(target, kind, payload, from, trace);
       const lost = (reason: "stopped"): void => this.#parts.bury(target.name, kind, from, reason);
-      if (this.#waiting.park(target, new Waiting(send, null, lost))) return true;
+      if (this.#waiting.park(target, kind.lane, new Waiting(send, null, lost))) return true;
     }
     this.#parts.bury(target.name, kind, from, refusal.letterReason(attempt));
     return false;
@@ -81,20 +80,20 @@ export class Post {
     if (kind === undefined || kind.isCall) throw refusal.unknownMessage(ref.name, name, "cast");
     const { target } = ref;
     const { token = null } = options;
-    checkDeadline(ref.name, name, options.deadlineMs);
+    refusal.checkDeadline(ref.name, name, options.deadlineMs);
     if (token?.cancelled) throw refusal.cancelled(ref.name, name);
     const from = this.#sender(ref);
     const trace = this.#parts.watch.trace(target.name, kind, from);
     const attempt = this.#castOnce(target, kind, payload, from, trace);
     if (attempt === "sent") return;
-    if (attempt !== "full") throw this.#refused(attempt, target);
+    if (attempt !== "full" && attempt !== "behind") throw this.#refused(attempt, target);
     await new Promise<void>((resolve, reject) => {
       const send = (): Attempt => this.#castNow(target, kind, payload, from, trace);
       const full = (): EsperError => this.#refused("full", target);
       const waiting = new Waiting(send, { resolve, reject, full, token, name });
       this.#parts.wheel.add(waiting, this.#parts.clock.monotonicMs() + options.deadlineMs);
       waiting.onSettled = () => this.#parts.wheel.remove(waiting);
-      if (!this.#waiting.park(target, waiting)) waiting.fail(full());
+      if (!this.#waiting.park(target, kind.lane, waiting)) waiting.fail(full());
     });
   }
 
@@ -104,7 +103,7 @@ export class Post {
       return Promise.reject(refusal.unknownMessage(ref.name, name, "call"));
     }
     try {
-      checkDeadline(ref.name, name, options.deadlineMs);
+      refusal.checkDeadline(ref.name, name, options.deadlineMs);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -224,7 +223,7 @@ export class Post {
   ): Attempt {
     if (this.faults?.cast(this, target, kind, payload, from, trace)) return "sent";
     // What waits already comes first, or the order between two actors would change.
-    if (this.#waiting.size > 0 && this.#waiting.holds(target)) return "full";
+    if (this.#waiting.size > 0 && this.#waiting.holds(target, kind.lane)) return "behind";
     return this.#castNow(target, kind, payload, from, trace);
   }
 
@@ -257,7 +256,7 @@ export class Post {
     const link = this.#parts.link(target.threadId);
     if (target.threadId < 0) return "unknown";
     if (this.#closed || this.#parts.isRetired(target)) return "stopped";
-    if (link === undefined) return target.generation === 0 ? "restarting" : "stopped";
+    if (link === undefined) return this.#unlinked(target);
     const { slot } = target;
     const { credits } = link;
     const admission = credits.take(slot, kind.lane, true, this.#limit(credits.limit(slot), kind));
@@ -283,14 +282,14 @@ export class Post {
       const call = new PendingCall(owner, target.name, kind, deadlineAtMs, token, resolve, reject);
       call.trace = trace;
       if (call.settled || this.faults?.losesCall(target, kind)) return;
-      const holds = this.#waiting.size > 0 && this.#waiting.holds(target);
-      const attempt = holds ? "full" : this.#callNow(out, call, options.transfer);
+      const holds = this.#waiting.size > 0 && this.#waiting.holds(target, kind.lane);
+      const attempt = holds ? "behind" : this.#callNow(out, call, options.transfer);
       if (attempt === "sent") return;
-      if (attempt === "full" && this.#overflowOf(target) === "wait") {
+      if (this.#mayWait(attempt, target)) {
         const send = (): Attempt =>
           call.settled ? "sent" : this.#callNow(out, call, options.transfer);
         const lost = (): void => call.fail(this.#refused("stopped", target));
-        if (this.#waiting.park(target, new Waiting(send, null, lost))) return;
+        if (this.#waiting.park(target, kind.lane, new Waiting(send, null, lost))) return;
       }
       call.fail(this.#refused(attempt, target));
     });
@@ -317,7 +316,7 @@ export class Post {
     const link = this.#parts.link(target.threadId);
     if (target.threadId < 0) return "unknown";
     if (this.#closed || this.#parts.isRetired(target)) return "stopped";
-    if (link === undefined) return target.generation === 0 ? "restarting" : "stopped";
+    if (link === undefined) return this.#unlinked(target);
     const { slot } = target;
     const { credits } = link;
     const admission = credits.take(slot, kind.lane, false, this.#limit(credits.limit(slot), kind));
@@ -363,6 +362,16 @@ export class Post {
     return encodeLocal === null ? payload : encodeLocal.payload(kind, payload, transfer);
   }
 
+  /** A thread that starts beside this one is heard of a moment later: what is sent waits for it. */
+  #unlinked({ threadId, generation }: Target): Attempt {
+    if (!this.#parts.wasLinked(threadId)) return "behind";
+    return generation === 0 ? "restarting" : "stopped";
+  }
+
+  #mayWait(attempt: Attempt, target: Target): boolean {
+    return attempt === "behind" || (attempt === "full" && this.#overflowOf(target) === "wait");
+  }
+
   #overflowOf({ cell, threadId, slot }: Target): string {
     if (cell !== null) return cell.policy.overflow;
     return this.#parts.link(threadId)?.credits.overflow(slot) ?? "reject";
@@ -377,15 +386,12 @@ export class Post {
   #refused(attempt: Attempt, { name, cell, threadId, slot }: Target): EsperError {
     if (attempt === "unknown") return refusal.unknownActor(name, this.#parts.names());
     const credits = cell === null ? this.#parts.link(threadId)?.credits : null;
-    const depth = cell === null ? (credits?.depth(slot) ?? 0) : cell.mailbox.size;
-    const capacity = cell === null ? (credits?.capacity(slot) ?? 0) : cell.policy.capacity;
-    return refusal.refused(attempt, name, depth, capacity);
+    const depth = cell?.mailbox.size ?? credits?.depth(slot) ?? 0;
+    return refusal.refused(
+      attempt,
+      name,
+      depth,
+      cell?.policy.capacity ?? credits?.capacity(slot) ?? 0,
+    );
   }
-}
-
-/** @throws InvariantViolation */
-function checkDeadline(to: string, name: string, deadlineMs: number): void {
-  if (deadlineMs <= MAX_DELAY_MS) return;
-  const what = `deadlineMs of ${to}.${name} is ${deadlineMs}; the most is ${MAX_DELAY_MS}`;
-  throw new InvariantViolation(what);
 }

@@ -1,5 +1,6 @@
 /** The coded errors by which a sender learns why its message was not taken. */
-import { EsperError } from "../../protocols/errors.ts";
+import { EsperError, InvariantViolation } from "../../protocols/errors.ts";
+import { MAX_DELAY_MS } from "../clock.ts";
 import type { Attempt } from "./post.ts";
 import type { DeadLetterReason } from "./types.ts";
 
@@ -23,7 +24,7 @@ export function refused(
   depth: number,
   capacity: number,
 ): EsperError {
-  if (attempt === "full") {
+  if (attempt === "full" || attempt === "behind") {
     const text = `the mailbox of ${actor} is full: ${depth} messages, capacity ${capacity}`;
     return new EsperError("MAILBOX_FULL", text, { actor, depth, capacity });
   }
@@ -37,7 +38,7 @@ export function refused(
 
 /** Why a cast that was not taken is dead. */
 export function letterReason(attempt: Attempt): DeadLetterReason {
-  if (attempt === "full") return "mailbox-full";
+  if (attempt === "full" || attempt === "behind") return "mailbox-full";
   if (attempt === "unknown") return "actor-unknown";
   return attempt === "restarting" ? "crashed-actor" : "stopped";
 }
@@ -61,4 +62,11 @@ export function discardError(actor: string, reason: DeadLetterReason, depth: num
     default:
       return new EsperError("ACTOR_STOPPED", `${actor} has stopped`, { actor });
   }
+}
+
+/** @throws InvariantViolation */
+export function checkDeadline(to: string, name: string, deadlineMs: number): void {
+  if (deadlineMs <= MAX_DELAY_MS) return;
+  const what = `deadlineMs of ${to}.${name} is ${deadlineMs}; the most is ${MAX_DELAY_MS}`;
+  throw new InvariantViolation(what);
 }

@@ -52,8 +52,7 @@ export class Waiting extends DeadlineEntry {
   attempt(): boolean {
     if (this.settled) return true;
     const attempt = this.#send();
-    if (attempt === "full" || attempt === "restarting") return false;
-    if (attempt === "stopped") return false;
+    if (attempt !== "sent") return false;
     this.#settle();
     this.#waiter?.resolve();
     return true;
@@ -82,6 +81,13 @@ interface Queue {
   readonly entries: Fifo<Waiting>;
 }
 
+/** Urgent messages wait apart: behind bulk that waits they would wait for the whole flood. */
+const LANE_OF_EACH_QUEUE = [0, 2] as const;
+
+function keyOf(address: number, lane: number): number {
+  return address * 2 + (lane < 2 ? 0 : 1);
+}
+
 export class WaitingRoom {
   readonly #queues = new Map<number, Queue>();
   readonly #askForRoom: (target: Target) => void;
@@ -95,31 +101,35 @@ export class WaitingRoom {
     return this.#queues.size;
   }
 
-  holds(target: Target): boolean {
-    return this.#queues.has(addressOf(target.threadId, target.slot));
+  holds(target: Target, lane: number): boolean {
+    return this.#queues.has(keyOf(addressOf(target.threadId, target.slot), lane));
   }
 
   /** False when too many wait already. */
-  park(target: Target, entry: Waiting): boolean {
-    const address = addressOf(target.threadId, target.slot);
-    const queue = this.#queues.get(address) ?? { target, entries: new Fifo<Waiting>() };
+  park(target: Target, lane: number, entry: Waiting): boolean {
+    const key = keyOf(addressOf(target.threadId, target.slot), lane);
+    const queue = this.#queues.get(key) ?? { target, entries: new Fifo<Waiting>() };
     if (queue.entries.size >= WAITING_CAPACITY) return false;
     queue.entries.push(entry);
-    this.#queues.set(address, queue);
+    this.#queues.set(key, queue);
     // Room that came between the refusal and this request would be told to nobody.
-    this.drain(address);
+    this.#drain(key);
     return true;
   }
 
-  /** Sends what finds a place now. */
+  /** Sends what finds a place now, the urgent first. */
   drain(address: number): void {
-    const queue = this.#queues.get(address);
+    for (const lane of LANE_OF_EACH_QUEUE) this.#drain(keyOf(address, lane));
+  }
+
+  #drain(key: number): void {
+    const queue = this.#queues.get(key);
     if (queue === undefined) return;
     let asked = false;
     for (;;) {
       const head = queue.entries.at(0);
       if (head === undefined) {
-        this.#queues.delete(address);
+        this.#queues.delete(key);
         return;
       }
       if (head.attempt()) {
@@ -134,16 +144,14 @@ export class WaitingRoom {
   }
 
   drainWhere(matches: (target: Target) => boolean): void {
-    for (const [address, { target }] of [...this.#queues]) {
-      if (matches(target)) this.drain(address);
-    }
+    for (const [key, { target }] of [...this.#queues]) if (matches(target)) this.#drain(key);
   }
 
   /** The receivers will never have room again. */
   giveUp(matches: (target: Target) => boolean, error: (target: Target) => EsperError): void {
-    for (const [address, { target, entries }] of [...this.#queues]) {
+    for (const [key, { target, entries }] of [...this.#queues]) {
       if (!matches(target)) continue;
-      this.#queues.delete(address);
+      this.#queues.delete(key);
       for (let entry = entries.shift(); entry !== undefined; entry = entries.shift()) {
         entry.fail(error(target));
       }

@@ -1,6 +1,7 @@
 /** An actor alone on its thread that keeps its messages in their rings, and its accounts. */
+
 import { call, cast, protocol } from "../../../src/protocols/protocol.ts";
-import type { ActorRef } from "../../../src/runtime/actor.ts";
+import type { ActorRef, AnyActorDefinition } from "../../../src/runtime/actor.ts";
 import { defineActor } from "../../../src/runtime/actor.ts";
 import type { SystemOptions } from "../../../src/runtime/thread/system.ts";
 import type { DeadLetter, SystemEvent } from "../../../src/runtime/thread/types.ts";
@@ -51,7 +52,7 @@ export function block(book: Book): void {
   });
 }
 
-export function keeper(book: Book) {
+export function keeper(book: Book): AnyActorDefinition {
   const hold = async (_state: unknown, value: number): Promise<number> => {
     book.begun.push(value);
     await book.released;

@@ -193,9 +193,9 @@ describe("the ledger actor", () => {
 
   it("refuses a configuration under which a used command could be replayed", () => {
     const tooShort = { ...config(), ttlMs: 64_999 };
-    expect(nonceLedger.config.safeParse(tooShort).success).toBe(false);
-    expect(nonceLedger.config.safeParse({ ...config(), capacity: 63 }).success).toBe(false);
-    expect(nonceLedger.config.safeParse({ ...config(), capacity: 1_048_577 }).success).toBe(false);
-    expect(nonceLedger.config.safeParse(config(1_048_576)).success).toBe(true);
+    expect(nonceLedger.config?.safeParse(tooShort).success).toBe(false);
+    expect(nonceLedger.config?.safeParse({ ...config(), capacity: 63 }).success).toBe(false);
+    expect(nonceLedger.config?.safeParse({ ...config(), capacity: 1_048_577 }).success).toBe(false);
+    expect(nonceLedger.config?.safeParse(config(1_048_576)).success).toBe(true);
   });
 });
