@@ -124,7 +124,12 @@ export async function runCell(
   const consumer = system.ref(ConsumerProtocol, consumerName(cell));
   using token = new CancellationToken();
   const report = (): Promise<ConsumerReport> =>
-    consumer.call("report", { serviceUs: cell.size.serviceUs }, { deadlineMs: CALL_MS, token });
+    consumer.call(
+      "report",
+      { serviceUs: cell.size.serviceUs },
+      // The flood may still be on its way: a full mailbox is waited for.
+      { deadlineMs: CALL_MS, token, onRestart: "retry" },
+    );
   await report();
   const deadBefore = dead(consumer.name);
   const watch = new Watch(system, consumer);

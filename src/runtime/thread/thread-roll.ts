@@ -19,6 +19,13 @@ export function enrol(thread: RolledThread): () => void {
   return () => roll.delete(thread);
 }
 
+let ending = false;
+
+/** True from when the process ends: a thread that is gone now is not to be replaced. */
+export function isEnding(): boolean {
+  return ending;
+}
+
 /** Names of the threads that are not gone. */
 export function liveThreads(): readonly string[] {
   return [...roll].map(({ name }) => name);
@@ -26,6 +33,7 @@ export function liveThreads(): readonly string[] {
 
 /** Ends all threads; resolves, at the latest after `limitMs`, with the names of those left. */
 export async function endThreads(clock: Clock, limitMs: number): Promise<readonly string[]> {
+  ending = true;
   if (roll.size === 0) return [];
   await new Promise<void>((resolve) => {
     const timer = clock.after(limitMs, resolve);

@@ -7,7 +7,7 @@ import { invariant, textOf } from "../../protocols/errors.ts";
 import type { ThreadEvents, ThreadHandle, ThreadOrder } from "./driver.ts";
 import type { TravellingConnection } from "./port-connection.ts";
 import type { SpareEvents } from "./spares.ts";
-import { enrol } from "./thread-roll.ts";
+import { enrol, isEnding } from "./thread-roll.ts";
 import type { ActorSource, Control, HostSeed, Report } from "./wire.ts";
 
 /** An identity: what a worker is to be. */
@@ -65,6 +65,7 @@ export class WorkerHandle implements ThreadHandle {
     this.#worker.on("error", (error: unknown) => this.#note(describe(error)));
     this.#worker.on("exit", (code) => {
       this.#strikeOff();
+      if (isEnding()) return;
       this.#events.exited(code, this.#cause || `exit code ${code}`);
     });
   }
