@@ -73,3 +73,19 @@ export function tellRestart(
 export function hearsCalls(): boolean {
   return CHANNELS.call.hasSubscribers || CHANNELS.cancel.hasSubscribers;
 }
+
+/** Where the line about a crash goes. */
+interface CrashLog {
+  log(level: "error", actor: string, fields: Readonly<Record<string, string>>, text: string): void;
+}
+
+/** An actor has crashed; the log hears of it too. */
+export function tellCrash(
+  { name: actor }: ToldActor,
+  thread: string,
+  { code, message }: { readonly code: string; readonly message: string },
+  log: CrashLog,
+): void {
+  tell("actorCrash", () => ({ actor, thread, code, message }));
+  log.log("error", actor, { code, error: message }, "the actor crashed");
+}

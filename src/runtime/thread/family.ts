@@ -59,10 +59,12 @@ export class Family {
       },
       onRestarted(cell, tookMs) {
         relations.childRestarted(cell);
-        tellRestart(cell, seed.thread, tookMs);
-        parts.count("runtime.restarts_total", { actor: cell.definition.protocol.name });
-        const fields = { starts: cell.starts, tookMs };
-        parts.log("warn", cell.name, fields, "the actor was restarted");
+        const { starts } = cell;
+        void Promise.resolve().then(() => {
+          tellRestart(cell, seed.thread, tookMs);
+          parts.count("runtime.restarts_total", { actor: cell.definition.protocol.name });
+          parts.log("warn", cell.name, { starts, tookMs }, "the actor was restarted");
+        });
       },
       onGaveUp: (cell, error) => parts.log("error", cell.name, { code: error.code }, error.message),
     });

@@ -10,7 +10,7 @@ import type { Clock, Timer } from "../clock.ts";
 import { armFaults } from "../faults/fault-points.ts";
 import type { ArmedFault } from "../faults/rule.ts";
 import { CallWatch } from "../inspect/call-watch.ts";
-import { tell, tellStart, tellStop } from "../inspect/channels.ts";
+import { tell, tellCrash, tellStart, tellStop } from "../inspect/channels.ts";
 import { measureThread } from "../inspect/metrics.ts";
 import { StatsPublisher } from "../inspect/publisher.ts";
 import type { SourceMeter } from "../telemetry/meter.ts";
@@ -330,11 +330,9 @@ export class Host {
 
   #onCrash(cell: Cell, error: unknown): void {
     const coded = crashError(cell.name, error);
-    const { code, message } = coded;
-    const { thread } = this.#seed;
     this.#relations.crashed(cell, coded);
-    tell("actorCrash", () => ({ actor: cell.name, thread, code, message }));
-    this.log("error", cell.name, { code: coded.code, error: coded.message }, "the actor crashed");
+    // Telling takes longer than restarting a child: it comes after.
+    void Promise.resolve().then(() => tellCrash(cell, this.#seed.thread, coded, this));
     if (cell.index < 0) return;
     this.#report({ kind: "crashed", actor: cell.name, error: dehydrate(coded) });
   }

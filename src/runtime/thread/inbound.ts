@@ -40,7 +40,8 @@ export class Inbound {
   }
 
   get hasWork(): boolean {
-    for (let lane = 0; lane < this.#lanes; lane++) {
+    // The busy lanes first: a loop that looks on asks this many times.
+    for (let lane = this.#lanes - 1; lane >= 0; lane--) {
       if (!(this.rings[lane] as RingConsumer).isEmpty()) return true;
     }
     return false;

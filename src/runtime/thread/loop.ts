@@ -16,8 +16,10 @@ const MAX_STRIDE = 64;
 /** A stride should take about this long, so that slow handlers are noticed at once. */
 const STRIDE_MS = 0.05;
 const TURNS_PER_POLL = 64;
+/** Looks before the continuations of promises run: an answer may be one of them. */
+const FIRST_LOOKS = 2;
 /** Looks per slice of a spin; between slices the continuations of promises run. */
-const LOOKS = 40;
+const LOOKS = 12;
 /** After so many spins in vain only every eighth idle moment is spun. */
 const MAX_VAIN_SPINS = 2;
 const RETRY_SPIN = 8;
@@ -168,7 +170,9 @@ export class RunLoop {
   /** A first, short look: an answer is often already under way. */
   #lookOn(arrived: number): boolean {
     if (arrived === 0 || this.#spinMs === 0 || this.#arrivals === null) return false;
-    for (let look = 0; look < LOOKS; look++) if (this.#arrivals.pending()) return true;
+    for (let look = 0; look < FIRST_LOOKS; look++) {
+      if (this.#arrivals.pending()) return true;
+    }
     return false;
   }
 

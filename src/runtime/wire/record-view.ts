@@ -57,5 +57,7 @@ export function copyBytes(
     to.set(from.subarray(start, end), offset);
     return;
   }
-  for (let index = 0; index < length; index += 1) to[offset + index] = from[start + index] ?? 0;
+  for (let index = 0; index < length; index += 1) {
+    to[offset + index] = from[start + index] as number;
+  }
 }
