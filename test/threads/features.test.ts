@@ -107,9 +107,11 @@ describe("a spawned actor of another thread", () => {
     }, 1);
     await Promise.all(produced);
     clearInterval(looks);
-    // What was heard is told at once; this waits for what is queued.
-    await child.call("double", 1, DEADLINE);
-    const { counted } = (await child.call("heard", null, DEADLINE)) as Heard;
+    // A question from a third thread may pass what the two still have queued there.
+    let counted: readonly number[] = [];
+    for (let asked = 0; asked < 200 && counted.length < 6_000; asked++) {
+      counted = ((await child.call("heard", null, DEADLINE)) as Heard).counted;
+    }
     expect(counted.filter((value, index) => counted.indexOf(value) === index)).toEqual(
       Array.from({ length: 3_000 }, (_, index) => index),
     );

@@ -36,6 +36,8 @@ export interface LinkOwner {
   readonly direct: boolean;
   nowMs(): number;
   onLateReply(): void;
+  /** The loop runs once more before it sleeps. */
+  lookAgain(): void;
 }
 
 /** Where a message goes. */
@@ -78,7 +80,9 @@ export class Link {
     this.#direct = connection.direct === true;
     this.#firstRing = connection.out[SYSTEM_LANE] as SharedArrayBuffer;
     const peer = new ThreadBlock(connection.block);
-    this.#outbound = new Outbound(connection.out, owner.block, peer, connection.bell);
+    this.#outbound = new Outbound(connection.out, owner.block, peer, connection.bell, () =>
+      owner.lookAgain(),
+    );
     this.#parcels = new ParcelSender(connection.parcels);
     this.#writer = new PayloadWriter(owner.encoders, this.#parcels, connection.threadId);
     this.inbound = this.#createInbound(connection);

@@ -149,6 +149,7 @@ export class Mesh implements Arrivals, CallOwner {
       receiving,
       nowMs: () => clock.monotonicMs(),
       onLateReply: parts.onLateReply,
+      lookAgain: () => this.loop.kick(),
     };
   }
 

@@ -37,6 +37,7 @@ export class Outbound {
   #peer: ThreadBlock;
   /** Null while the other thread is being replaced. */
   #bell: Bell | null;
+  readonly #lookAgain: () => void;
   onFlushed: FlushListener | null = null;
   readonly #scratch: RecordView;
   #spilled = -1;
@@ -50,11 +51,13 @@ export class Outbound {
     own: ThreadBlock,
     peer: ThreadBlock,
     bell: Bell,
+    lookAgain: () => void,
   ) {
     this.#lanes = rings.map(outLane);
     this.#own = own;
     this.#peer = peer;
     this.#bell = bell;
+    this.#lookAgain = lookAgain;
     const buffer = new ArrayBuffer(INLINE_BYTES + HEADER_BYTES);
     this.#scratch = {
       i32: new Int32Array(buffer),
@@ -94,6 +97,9 @@ export class Outbound {
       spill.push(this.#scratch.u8.slice(0, this.#spilled));
       this.#spilling += 1;
       producer.requestRoom();
+      // Outside its loop a thread may sleep already, and room that came before the request was
+      // made is told to nobody: the loop must look once more before it sleeps again.
+      this.#lookAgain();
       return;
     }
     producer.publish();
