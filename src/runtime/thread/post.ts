@@ -6,11 +6,11 @@
 import { type EsperError, InvariantViolation } from "../../protocols/errors.ts";
 import type { CallOptions, OfferOptions } from "../actor.ts";
 import type { FaultPoints } from "../faults/fault-points.ts";
-import { emergencyCapacity } from "../mailbox.ts";
 import type { Kind } from "../wire/protocol-table.ts";
 import { addressOf } from "./address.ts";
 import type { Cell } from "./cell.ts";
 import type { CellServices } from "./cell-parts.ts";
+import type { Link } from "./link.ts";
 import type { Caller } from "./message.ts";
 import { Message } from "./message.ts";
 import { PendingCall } from "./pending.ts";
@@ -18,7 +18,7 @@ import type { PostParts } from "./post-parts.ts";
 import type { Ref, Target } from "./refs.ts";
 import * as refusal from "./refusal.ts";
 import { callWithRetry } from "./retry.ts";
-import { depthOf, isUp, refusedBy } from "./standing.ts";
+import { depthOf, isUp, placesFor, refusedBy } from "./standing.ts";
 import type { TraceContext } from "./trace.ts";
 import { Waiting, WaitingRoom } from "./waiting-room.ts";
 
@@ -33,8 +33,6 @@ interface Outgoing {
   readonly from: number;
   readonly trace: TraceContext | null;
 }
-
-const NO_LIMIT = 2 ** 30;
 
 export class Post {
   readonly #parts: PostParts;
@@ -253,24 +251,29 @@ export class Post {
       const body = this.#codecOfThread ? this.#localBody(kind, payload, undefined) : payload;
       return this.#accept(cell, new Message(kind, body, from, null, trace));
     }
+    const link = this.#takePlace(target, kind);
+    if (typeof link === "string") return link;
+    try {
+      if (link.cast(target, kind, payload, from, trace)) return "sent";
+    } catch (error) {
+      giveBack(link, target, kind);
+      throw refusal.located(error, target.name, kind.name);
+    }
+    giveBack(link, target, kind);
+    return "full";
+  }
+
+  /** The link over which a place was taken in a mailbox of another thread, or why there is none. */
+  #takePlace(target: Target, kind: Kind): Link | Attempt {
     const link = this.#parts.link(target.threadId);
     if (target.threadId < 0) return "unknown";
     if (this.#closed || this.#parts.isRetired(target)) return "stopped";
     if (link === undefined) return this.#unlinked(target);
     const { slot } = target;
     const { credits } = link;
-    const admission = credits.take(slot, kind.lane, true, this.#limit(credits.limit(slot), kind));
-    if (admission !== "granted") return refusedBy(admission, target, credits);
-    try {
-      if (link.cast(target, kind, payload, from, trace)) return "sent";
-    } catch (error) {
-      credits.release(slot, kind.lane);
-      credits.closeCast(slot);
-      throw refusal.located(error, target.name, kind.name);
-    }
-    credits.release(slot, kind.lane);
-    credits.closeCast(slot);
-    return "full";
+    const limit = placesFor(credits.limit(slot), kind);
+    const admission = credits.take(slot, kind.lane, !kind.isCall, limit);
+    return admission === "granted" ? link : refusedBy(admission, target, credits);
   }
 
   #callOnce(out: Outgoing, deadlineAtMs: number, options: CallOptions): Promise<unknown> {
@@ -313,14 +316,8 @@ export class Post {
 
   #callRemote(out: Outgoing, call: PendingCall, transfer?: readonly ArrayBuffer[]): Attempt {
     const { target, kind, payload, from } = out;
-    const link = this.#parts.link(target.threadId);
-    if (target.threadId < 0) return "unknown";
-    if (this.#closed || this.#parts.isRetired(target)) return "stopped";
-    if (link === undefined) return this.#unlinked(target);
-    const { slot } = target;
-    const { credits } = link;
-    const admission = credits.take(slot, kind.lane, false, this.#limit(credits.limit(slot), kind));
-    if (admission !== "granted") return refusedBy(admission, target, credits);
+    const link = this.#takePlace(target, kind);
+    if (typeof link === "string") return link;
     call.peer = target.threadId;
     call.id = this.#parts.calls.add(call);
     try {
@@ -329,10 +326,10 @@ export class Post {
         return "sent";
       }
     } catch (error) {
-      credits.release(slot, kind.lane);
+      giveBack(link, target, kind);
       throw error;
     }
-    credits.release(slot, kind.lane);
+    giveBack(link, target, kind);
     this.#parts.calls.remove(call.id);
     call.id = -1;
     return "full";
@@ -344,17 +341,11 @@ export class Post {
     if (!cell.exported) return cell.tryAccept(message) ? "sent" : "full";
     const { credits } = this.#parts.services();
     const { lane, caller } = message;
-    const limit = this.#limit(credits.limit(cell.slot), message.kind);
+    const limit = placesFor(credits.limit(cell.slot), message.kind);
     const admission = credits.take(cell.slot, lane, caller === null, limit);
     if (admission !== "granted") return admission === "full" ? "full" : "restarting";
     cell.accept(message);
     return "sent";
-  }
-
-  /** System messages are never refused for want of room; emergencies have room of their own. */
-  #limit(limit: number, { lane }: Kind): number {
-    if (lane >= 2) return limit;
-    return lane === 0 ? NO_LIMIT : emergencyCapacity(limit);
   }
 
   #localBody(kind: Kind, payload: unknown, transfer: readonly ArrayBuffer[] | undefined): unknown {
@@ -394,4 +385,10 @@ export class Post {
       cell?.policy.capacity ?? credits?.capacity(slot) ?? 0,
     );
   }
+}
+
+/** The place that `#takePlace` took is not needed after all. */
+function giveBack({ credits }: Link, { slot }: Target, { lane, isCall }: Kind): void {
+  credits.release(slot, lane);
+  if (!isCall) credits.closeCast(slot);
 }

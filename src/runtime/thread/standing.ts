@@ -2,6 +2,8 @@
  * What a sender knows of a receiver without asking it: how much waits for it, and whether it is
  * there at all. An actor of another thread is judged by the memory it shares, a moment old.
  */
+import { emergencyCapacity } from "../mailbox.ts";
+import type { Kind } from "../wire/protocol-table.ts";
 import type { Admission, Credits } from "./credits.ts";
 import type { Link } from "./link.ts";
 import type { Attempt } from "./post.ts";
@@ -28,4 +30,12 @@ export function refusedBy(admission: Admission, { slot, generation }: Target, cr
   const attempt: Attempt = admission === "full" ? "full" : "restarting";
   if (generation === 0) return attempt;
   return attempt === "full" && credits.capacity(slot) > 0 ? attempt : "stopped";
+}
+
+const NO_LIMIT = 2 ** 30;
+
+/** System messages are never refused for want of room; emergencies have room of their own. */
+export function placesFor(limit: number, { lane }: Kind): number {
+  if (lane >= 2) return limit;
+  return lane === 0 ? NO_LIMIT : emergencyCapacity(limit);
 }
