@@ -204,6 +204,14 @@ export interface ActorContext<Config, M extends MessageMap> {
     payload: RequestOf<Other, K>,
   ): ReplyOf<Other, K>;
   /**
+   * The answer to the call in hand is what `work` comes to; meanwhile the actor goes on with its
+   * next message, until 1,024 answers are open. A coded error is the answer, anything else crashes
+   * the actor; a crash answers all of them with ACTOR_RESTARTING, a stop waits for them after
+   * `stop`. Return its result: it stands for the reply and is never looked at. Not for an actor
+   * whose mailbox is a ring. @throws {MESSAGE_UNKNOWN} when no call is in hand.
+   */
+  answerLater<Reply>(work: PromiseLike<Reply>): Reply;
+  /**
    * Calls `told`, in a turn of this actor, when the other one is gone for good; at once when it
    * is already. A watch of another thread's actor begins when word of it has arrived there; it ends
    * when it was told, with this life, and by what is returned.

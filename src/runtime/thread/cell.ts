@@ -25,7 +25,8 @@ import {
 import { settleWithin } from "./handler-limit.ts";
 import { InHand } from "./in-hand.ts";
 import type { Runnable } from "./loop.ts";
-import type { Message } from "./message.ts";
+import type { Caller, Message } from "./message.ts";
+import type { OpenAnswers } from "./open-answers.ts";
 import { discardError } from "./refusal.ts";
 import type { DeadLetterReason } from "./types.ts";
 
@@ -68,6 +69,8 @@ export class Cell implements Runnable {
   change: Promise<void> | null = null;
   onIdle: (() => void) | null = null;
   failSetup: ((error: unknown) => void) | null = null;
+  /** Calls that are answered after their handlers have returned. */
+  answers: OpenAnswers | null = null;
   /** Senders wait for room. */
   hasWaiting = false;
   /** It ends because it wants to. */
@@ -183,7 +186,7 @@ export class Cell implements Runnable {
     for (let count = 0; count < TURN_MESSAGES; count++) {
       const message = this.#next();
       if (message === null) break;
-      if (message.caller === null || this.#isDue(message)) this.#handle(message);
+      if (message.caller === null || this.#isDue(message, message.caller)) this.#handle(message);
       if (services.loop.spend()) break;
     }
     services.current = null;
@@ -193,7 +196,7 @@ export class Cell implements Runnable {
 
   /** Takes a message out of the mailbox; null when there is none to handle now. */
   #next(): Message | null {
-    if (this.state !== "running" || this.active !== null) return null;
+    if (this.state !== "running" || this.active !== null || this.answers?.isFull) return null;
     if (this.#crashRequested) {
       this.#crashRequested = false;
       this.crash(new Error("a crash was requested by the operator"), this.instance);
@@ -208,6 +211,7 @@ export class Cell implements Runnable {
 
   wake(): void {
     if (this.#scheduled || this.state !== "running" || this.active !== null) return;
+    if (this.answers?.isFull) return;
     if (this.mailbox.size === 0 && !this.#crashRequested && this.source?.ready !== true) return;
     this.#scheduled = true;
     this.services.loop.schedule(this);
@@ -218,9 +222,9 @@ export class Cell implements Runnable {
     if (this.instance !== instance || instance === null) return;
     if (this.state === "starting") this.failSetup?.(error);
     if (this.state !== "running") return;
-    const { active } = this;
+    if (this.active !== null) this.#settleCrashed(this.active, error);
     this.active = null;
-    if (active !== null) this.#settleCrashed(active, error);
+    this.answers?.drop("crashed-actor");
     this.#behaviour = null;
     this.services.onCrash(this, error);
     this.state = "closing";
@@ -255,12 +259,7 @@ export class Cell implements Runnable {
   #await(result: PromiseLike<unknown>, message: Message, instance: Instance): void {
     const fail = (error: unknown): void => this.#failed(message, instance, error);
     const done = (value: unknown): void => this.#done(message, instance, value);
-    const { handlerLimitMs } = this.definition.supervision;
-    if (handlerLimitMs === undefined) result.then(done, fail);
-    else {
-      const what = `${this.name}.${message.name}`;
-      settleWithin(this.services.clock, handlerLimitMs, what, result, done, fail);
-    }
+    settleWithin(this, message, result, done, fail);
   }
 
   #handlerOf(message: Message): Handler | undefined {
@@ -275,7 +274,7 @@ export class Cell implements Runnable {
   #refuseUnknown(message: Message): void {
     const text = `${this.name} does not understand ${message.name}`;
     message.caller?.fail(new EsperError("MESSAGE_UNKNOWN", text, { message: message.name }));
-    this.#finish(message);
+    this.finish(message);
     if (message.caller === null) this.#bury(message, "actor-unknown");
   }
 
@@ -283,8 +282,8 @@ export class Cell implements Runnable {
     if (this.active !== message || this.instance !== instance) return;
     this.active = null;
     const outcome = this.#hand === null ? "handled" : this.#hand.takeOutcome();
-    if (outcome === "handled" && message.caller !== null) this.#reply(message, value);
-    else if (outcome !== "stashed") this.#finish(message);
+    if (outcome === "handled" && message.caller !== null) this.answer(message, value);
+    else if (outcome === "handled" || outcome === "forwarded") this.finish(message);
     this.processed += 1;
     if (this.index >= 0) this.services.tally.countProcessed(this.index);
     if (this.onIdle !== null) this.onIdle();
@@ -293,20 +292,24 @@ export class Cell implements Runnable {
   }
 
   /** The answer comes before the end: it may lie in lent memory, and a kill comes in between. */
-  #reply(message: Message, value: unknown): void {
+  answer(message: Message, value: unknown): void {
     try {
       message.caller?.reply(value);
     } finally {
-      this.#finish(message);
+      this.finish(message);
     }
+  }
+
+  countFailed(): void {
+    this.failed += 1;
+    if (this.index >= 0) this.services.tally.countFailed(this.index);
   }
 
   /** A coded error is an answer; anything else, and a fatal code, is a crash. */
   #failed(message: Message, instance: Instance, error: unknown): void {
     if (this.active !== message || this.instance !== instance) return;
-    this.#hand?.failed(message);
-    this.failed += 1;
-    if (this.index >= 0) this.services.tally.countFailed(this.index);
+    this.#hand?.failed(message, this.answers);
+    this.countFailed();
     if (!(error instanceof EsperError) || error.row.fatal) {
       // A stop in progress closes the instance anyway; the message still gets its end.
       if (this.state === "running") this.crash(error, instance);
@@ -320,7 +323,7 @@ export class Cell implements Runnable {
     }
     this.active = null;
     message.caller?.fail(error);
-    this.#finish(message);
+    this.finish(message);
     if (message.caller === null) this.services.onCastFailed(this, message, error);
     this.onIdle?.();
     this.wake();
@@ -330,7 +333,7 @@ export class Cell implements Runnable {
   #settleCrashed(message: Message, error: unknown): void {
     if (message.caller !== null) {
       message.caller.fail(crashError(`${this.name}.${message.name}`, error));
-      this.#finish(message);
+      this.finish(message);
       return;
     }
     message.crashes += 1;
@@ -344,12 +347,10 @@ export class Cell implements Runnable {
   }
 
   /** False for what must not be handled any more. */
-  #isDue(message: Message): boolean {
-    const { caller } = message;
-    if (caller === null) return true;
+  #isDue(message: Message, caller: Caller): boolean {
     if (this.services.clock.monotonicMs() > caller.deadlineAtMs) {
       this.#bury(message, "deadline-passed");
-      this.#finish(message);
+      this.finish(message);
       caller.drop();
       return false;
     }
@@ -357,14 +358,14 @@ export class Cell implements Runnable {
       if (caller.token === null || !caller.token.cancelled) return true;
       caller.fail(new EsperError("CANCELLED", `${message.name} was cancelled`));
     }
-    this.#finish(message);
+    this.finish(message);
     return false;
   }
 
   /** Ends a message without handling it: the caller is told, a cast becomes a dead letter. */
   discard(message: Message, reason: DeadLetterReason, begun = false): void {
     if (!begun && this.exported) this.#release(message);
-    this.#finish(message);
+    this.finish(message);
     const { caller } = message;
     if (caller !== null) caller.fail(discardError(this.name, reason, this.mailbox.size));
     else this.#bury(message, reason);
@@ -372,6 +373,7 @@ export class Cell implements Runnable {
 
   /** Empties the mailbox and the stash; nothing comes after. */
   discardAll(reason: DeadLetterReason): void {
+    this.answers?.drop(reason);
     for (const message of this.#hand?.takeStash() ?? []) this.discard(message, reason, true);
     for (const message of this.mailbox.drain()) this.discard(message, reason);
     this.source?.discardAll(reason);
@@ -384,13 +386,13 @@ export class Cell implements Runnable {
   }
 
   #release({ lane }: Message): void {
-    const { credits } = this.services;
+    const { services, slot } = this;
     // Waking a sender for every place would make it pass on one message at a time.
-    if (credits.release(this.slot, lane) && credits.data(this.slot) <= this.#lowWater)
-      this.hasWaiting = true;
+    const wanted = services.credits.release(slot, lane);
+    if (wanted && services.credits.data(slot) <= this.#lowWater) this.hasWaiting = true;
   }
 
-  #finish(message: Message): void {
+  finish(message: Message): void {
     message.lease?.end();
     message.lease = null;
     if (this.exported && message.caller === null) this.services.credits.closeCast(this.slot);

@@ -24,6 +24,7 @@ import { createRandom, type Random } from "../random.ts";
 import { CancellationToken } from "../token.ts";
 import type { Cell } from "./cell.ts";
 import type { Handler, Instance } from "./cell-parts.ts";
+import { OpenAnswers } from "./open-answers.ts";
 import { Ref } from "./refs.ts";
 import type { Relations } from "./relations.ts";
 import { Timers } from "./timers.ts";
@@ -163,6 +164,15 @@ export class Life implements Instance {
 
   forward(ref: ActorRef<MessageMap>, name: string, payload: unknown): never {
     this.#parts.forward(ref, name, payload, this.#cell);
+    return undefined as never;
+  }
+
+  answerLater(work: PromiseLike<unknown>): never {
+    const cell = this.#cell;
+    // What stays in its ring is handled when its handler returns.
+    const message = cell.hand.answerLater(cell.source === null ? cell.active : null);
+    cell.answers ??= new OpenAnswers(cell);
+    cell.answers.add(message, work);
     return undefined as never;
   }
 

@@ -1,17 +1,26 @@
 /** The limit on how long an actor may take over one message, waiting included. */
 import { EsperError } from "../../protocols/errors.ts";
-import type { Clock } from "../clock.ts";
+import type { Cell } from "./cell.ts";
+import type { Message } from "./message.ts";
 
-/** Settles `done` or `fail` with what the work comes to, or `fail` with HANDLER_TIMEOUT. */
+/**
+ * Settles `done` or `fail` with what the work on `message` comes to, or `fail` with
+ * HANDLER_TIMEOUT when the actor has a limit.
+ */
 export function settleWithin(
-  clock: Clock,
-  limitMs: number,
-  what: string,
+  { name, definition, services }: Cell,
+  message: Message,
   work: PromiseLike<unknown>,
   done: (value: unknown) => void,
   fail: (error: unknown) => void,
 ): void {
-  const timer = clock.after(limitMs, () => fail(handlerTimeout(what, limitMs)), true);
+  const limitMs = definition.supervision.handlerLimitMs;
+  if (limitMs === undefined) {
+    work.then(done, fail);
+    return;
+  }
+  const what = `${name}.${message.name}`;
+  const timer = services.clock.after(limitMs, () => fail(handlerTimeout(what, limitMs)), true);
   work.then(
     (value) => {
       timer.cancel();

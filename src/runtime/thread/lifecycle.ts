@@ -67,6 +67,7 @@ export class Lifecycle {
     cell.state = "stopped";
     cell.active?.caller?.fail(new EsperError("ACTOR_STOPPED", `${cell.name} has stopped`));
     cell.active = null;
+    cell.answers?.drop("stopped");
     cell.instance?.end();
     cell.instance = null;
   }
@@ -157,6 +158,14 @@ export class Lifecycle {
     cell.active = null;
     if (abandoned !== null) cell.discard(abandoned, final ? "stopped" : "crashed-actor", true);
     await this.#close(cell, Math.max(0, endsAtMs - this.#clock.monotonicMs()));
+    if (cell.answers !== null) {
+      await within(
+        this.#clock,
+        Math.max(0, endsAtMs - this.#clock.monotonicMs()),
+        cell.answers.none(),
+      );
+      cell.answers.drop(final ? "stopped" : "crashed-actor");
+    }
     if (cell.state !== "stopped") cell.state = "down";
     if (final) this.retire(cell);
     this.#services.onStopped(cell);
