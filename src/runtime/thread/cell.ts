@@ -39,50 +39,51 @@ const TURN_MESSAGES = 64;
 
 /** Fields are plain: the life cycle and the senders of the same thread work on them directly. */
 export class Cell implements Runnable {
+  // What one message touches is declared first, so that it lies in few lines of the cache.
   readonly services: CellServices;
+  state: CellState = "down";
+  active: Message | null = null;
+  readonly mailbox: Mailbox<Message>;
+  #scheduled = false;
+  /** Where its messages stay until they are handled; null when it holds them in its mailbox. */
+  source: Source | null = null;
+  /** True when other threads may send to it: its places are then counted in shared memory. */
+  exported: boolean;
+  /** Calls that are answered after their handlers have returned. */
+  answers: OpenAnswers | null = null;
+  instance: Instance | null = null;
+  #crashRequested = false;
+  /** Senders wait for room. */
+  hasWaiting = false;
+  #behaviour: Readonly<Record<string, Handler | undefined>> | null = null;
+  #handlers: readonly (Handler | undefined)[];
+  #hand: InHand | null = null;
+  onIdle: (() => void) | null = null;
+  processed = 0;
+  readonly address: number;
+  /** By which the thread shows what it is busy with: a child's is that of its tree actor. */
+  readonly row: number;
+  /** Row in the system's tally, -1 for a spawned actor. */
+  readonly index: number;
   readonly owner: CellOwner;
   readonly actor: LoadedActor;
-  readonly address: number;
   /** Row of the actor in the tables of its thread. */
   readonly slot: number;
   /** Tells a new actor in a used slot from the one before. */
   readonly generation: number;
-  /** Row in the system's tally, -1 for a spawned actor. */
-  readonly index: number;
   readonly parent: Cell | null;
-  /** By which the thread shows what it is busy with: a child's is that of its tree actor. */
-  readonly row: number;
   readonly threadId: number;
   readonly protocol: CompiledProtocol;
   children: Set<Cell> | null = null;
-  readonly mailbox: Mailbox<Message>;
   readonly policy: MailboxPolicy;
-  state: CellState = "down";
   starts = 0;
-  instance: Instance | null = null;
-  active: Message | null = null;
-  /** True when other threads may send to it: its places are then counted in shared memory. */
-  exported: boolean;
-  /** Where its messages stay until they are handled; null when it holds them in its mailbox. */
-  source: Source | null = null;
   /** The start or the close in progress; whatever comes next waits for it. */
   change: Promise<void> | null = null;
-  onIdle: (() => void) | null = null;
   failSetup: ((error: unknown) => void) | null = null;
-  /** Calls that are answered after their handlers have returned. */
-  answers: OpenAnswers | null = null;
-  /** Senders wait for room. */
-  hasWaiting = false;
   /** It ends because it wants to. */
   isLeaving = false;
-  processed = 0;
   failed = 0;
   readonly #lowWater: number;
-  #handlers: readonly (Handler | undefined)[];
-  #behaviour: Readonly<Record<string, Handler | undefined>> | null = null;
-  #hand: InHand | null = null;
-  #scheduled = false;
-  #crashRequested = false;
 
   constructor(
     services: CellServices,
@@ -113,7 +114,6 @@ export class Cell implements Runnable {
   get name(): string {
     return this.actor.name;
   }
-
   /** As a target, a cell leads to itself. */
   get cell(): Cell {
     return this;

@@ -51,16 +51,16 @@ export interface ContextParts {
 type Context = ActorContext<unknown, MessageMap>;
 
 export class Life implements Instance {
+  state: unknown = undefined;
+  #self: Ref | null = null;
   readonly #cell: Cell;
   readonly #parts: ContextParts;
   /** A timer of the actor threw. */
   readonly #crash: (error: unknown) => void;
   readonly starts: number;
-  state: unknown = undefined;
   #ended = false;
   #token: CancellationToken | null = null;
   #timers: Timers | null = null;
-  #self: Ref | null = null;
   #random: Random | null = null;
   #log: Logger | null = null;
   #guard: DependencyGuard | null = null;

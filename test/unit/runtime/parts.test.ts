@@ -135,7 +135,15 @@ describe("a pending call", () => {
     const resolve = (value: unknown) => outcome.push(value);
     const reject = (error: EsperError) => outcome.push(error.code);
     const atMs = systemClock.monotonicMs() + deadlineMs;
-    const call = new PendingCall(owner, "one", asked as Kind, atMs, null, resolve, reject);
+    const call = new PendingCall(
+      owner,
+      "one",
+      asked as Kind,
+      { sentAtMs: 0, deadlineAtMs: atMs },
+      null,
+      resolve,
+      reject,
+    );
     return { call, outcome, late: () => late };
   }
 
