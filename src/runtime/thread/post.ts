@@ -392,6 +392,5 @@ export class Post {
 
 /** The place that `#takePlace` took is not needed after all. */
 function giveBack({ credits }: Link, { slot }: Target, { lane, isCall }: Kind): void {
-  credits.release(slot, lane);
-  if (!isCall) credits.closeCast(slot);
+  credits.giveBack(slot, lane, !isCall);
 }
