@@ -38,6 +38,8 @@ export interface Arrivals {
   pending(): boolean;
   /** The loop works from now on. */
   resume(): void;
+  /** The loop has nothing to do and looks on before it rests. */
+  spun(): void;
   /** The loop is about to rest; false when something arrived meanwhile. */
   park(): boolean;
 }
@@ -187,6 +189,7 @@ export class RunLoop {
 
   #rest(arrived: number): void {
     if (arrived > 0 && this.#maySpin()) {
+      this.#arrivals?.spun();
       this.#spinEndsAtMs = this.#clock.monotonicMs() + this.#spinMs;
       void this.#resolved.then(this.#spun);
     } else if (this.#settles) {

@@ -296,6 +296,10 @@ export class Mesh implements Arrivals, CallOwner {
     resume(this.block);
   }
 
+  spun(): void {
+    this.block.spun();
+  }
+
   park(): boolean {
     this.#parts.stats.beforeRest(this.loop.nowMs);
     return park(this.block, this.#hasWork);

@@ -102,7 +102,8 @@ export class PendingCall extends DeadlineEntry implements Caller {
   #cancel(): void {
     if (!this.#settle()) return;
     this.onCancel?.();
-    this.#reject(new EsperError("CANCELLED", `${this.what} was cancelled`));
+    const details = { call: this.what, reason: this.token?.reason ?? null };
+    this.#reject(new EsperError("CANCELLED", `${this.what} was cancelled`, details));
   }
 
   #settle(): boolean {

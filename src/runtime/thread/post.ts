@@ -79,9 +79,9 @@ export class Post {
     const kind = ref.kindOf(name);
     if (kind === undefined || kind.isCall) throw refusal.unknownMessage(ref.name, name, "cast");
     const { target } = ref;
+    refusal.checkDeadline(ref.name, name, options);
     const { token = null } = options;
-    refusal.checkDeadline(ref.name, name, options.deadlineMs);
-    if (token?.cancelled) throw refusal.cancelled(ref.name, name);
+    if (token?.cancelled) throw refusal.cancelled(ref.name, name, token);
     const from = this.#sender(ref);
     const trace = this.#parts.watch.trace(target.name, kind, from);
     const attempt = this.#castOnce(target, kind, payload, from, trace);
@@ -103,7 +103,7 @@ export class Post {
       return Promise.reject(refusal.unknownMessage(ref.name, name, "call"));
     }
     try {
-      refusal.checkDeadline(ref.name, name, options.deadlineMs);
+      refusal.checkDeadline(ref.name, name, options);
     } catch (error) {
       return Promise.reject(error);
     }
@@ -282,7 +282,7 @@ export class Post {
   #callOnce(out: OutgoingCall, options: CallOptions): Promise<unknown> {
     const { target, kind, trace } = out;
     const { token = null } = options;
-    if (token?.cancelled) return Promise.reject(refusal.cancelled(target.name, kind.name));
+    if (token?.cancelled) return Promise.reject(refusal.cancelled(target.name, kind.name, token));
     return new Promise((resolve, reject) => {
       const { owner } = this.#parts;
       const call = new PendingCall(owner, target.name, kind, out, token, resolve, reject);

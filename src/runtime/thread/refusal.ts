@@ -1,6 +1,7 @@
 /** The coded errors by which a sender learns why its message was not taken. */
-import { EsperError, InvariantViolation } from "../../protocols/errors.ts";
+import { EsperError, textOf } from "../../protocols/errors.ts";
 import { MAX_DELAY_MS } from "../clock.ts";
+import type { CancellationToken } from "../token.ts";
 import type { Attempt } from "./post.ts";
 import type { DeadLetterReason } from "./types.ts";
 
@@ -9,8 +10,9 @@ export function unknownMessage(to: string, name: string, kind: "call" | "cast"):
   return new EsperError("MESSAGE_UNKNOWN", `${to} has no ${kind} named ${name}`, details);
 }
 
-export function cancelled(to: string, name: string): EsperError {
-  return new EsperError("CANCELLED", `${to}.${name} was cancelled before it was sent`);
+export function cancelled(to: string, name: string, token: CancellationToken): EsperError {
+  const { reason } = token;
+  return new EsperError("CANCELLED", `${to}.${name} was cancelled before it was sent`, { reason });
 }
 
 export function unknownActor(name: string, known: readonly string[]): EsperError {
@@ -64,9 +66,19 @@ export function discardError(actor: string, reason: DeadLetterReason, depth: num
   }
 }
 
-/** @throws InvariantViolation */
-export function checkDeadline(to: string, name: string, deadlineMs: number): void {
-  if (deadlineMs <= MAX_DELAY_MS) return;
-  const what = `deadlineMs of ${to}.${name} is ${deadlineMs}; the most is ${MAX_DELAY_MS}`;
-  throw new InvariantViolation(what);
+/** @throws {CONFIG_INVALID} unless there is a deadline, in milliseconds, that a timer can keep. */
+export function checkDeadline(
+  to: string,
+  name: string,
+  options: { readonly deadlineMs?: number } | undefined,
+): void {
+  const value = options?.deadlineMs;
+  if (typeof value === "number" && value <= MAX_DELAY_MS) return;
+  const allowed = `a number of milliseconds up to ${MAX_DELAY_MS}`;
+  const text = `deadlineMs of ${to}.${name} is ${textOf(value)}; allowed: ${allowed}`;
+  throw new EsperError("CONFIG_INVALID", text, {
+    path: "deadlineMs",
+    value: value ?? null,
+    allowed,
+  });
 }

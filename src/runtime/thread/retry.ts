@@ -52,7 +52,7 @@ function pause(
     });
     withdraw = token?.onCancel(() => {
       timer.cancel();
-      reject(new EsperError("CANCELLED", `${what} was cancelled`));
+      reject(new EsperError("CANCELLED", `${what} was cancelled`, { reason: token.reason }));
     });
   });
 }

@@ -44,8 +44,10 @@ export class Waiting extends DeadlineEntry {
     this.#lost = lost;
     const { token = null, name = "" } = waiter ?? {};
     if (token === null) return;
-    const cancelled = new EsperError("CANCELLED", `${name} was cancelled while it waited for room`);
-    this.#withdraw = token.onCancel(() => this.fail(cancelled));
+    const text = `${name} was cancelled while it waited for room`;
+    this.#withdraw = token.onCancel(() =>
+      this.fail(new EsperError("CANCELLED", text, { reason: token.reason })),
+    );
   }
 
   /** True when it need not be tried again. */

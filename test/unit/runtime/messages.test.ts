@@ -6,6 +6,12 @@ import { rejection, startInline, until } from "./support.ts";
 
 const DEADLINE = { deadlineMs: 1_000 };
 
+/** What a program without types can write. */
+interface Loose {
+  call(name: string, payload: unknown, options: unknown): Promise<unknown>;
+  offer(name: string, payload: unknown, options: unknown): Promise<void>;
+}
+
 function two(first = probe(), second = probe()) {
   return supervisor({
     children: {
@@ -80,6 +86,32 @@ describe.each(["one", "two"])("calls to the actor %s", (name) => {
     expect((await call).code).toBe("CANCELLED");
     // The handler ended early, else this call would wait for five seconds.
     expect(await ref.call("echo", 1, DEADLINE)).toBe(1);
+  });
+
+  it("says for what reason it was cancelled", async () => {
+    const { system } = await startInline(two());
+    const ref = system.ref(ProbeProtocol, name);
+    const token = new CancellationToken();
+    const call = rejection(ref.call("echo", 1, { ...DEADLINE, token }));
+    token.cancel("stopped");
+    expect(await call).toMatchObject({ code: "CANCELLED", details: { reason: "stopped" } });
+    const late = await rejection(ref.call("echo", 1, { ...DEADLINE, token }));
+    expect(late).toMatchObject({ code: "CANCELLED", details: { reason: "stopped" } });
+  });
+
+  it.each([
+    undefined,
+    {},
+    { deadlineMs: Number.NaN },
+    { deadlineMs: "5" },
+    { deadlineMs: 2 ** 40 },
+  ])("is refused without a deadline that can be kept: %j", async (options) => {
+    const { system } = await startInline(two());
+    const ref = system.ref(ProbeProtocol, name) as unknown as Loose;
+    for (const sent of [ref.call("echo", 1, options), ref.offer("note", 1, options)]) {
+      const error = await rejection(sent);
+      expect(error).toMatchObject({ code: "CONFIG_INVALID", details: { path: "deadlineMs" } });
+    }
   });
 
   it("never handles a queued call that was cancelled", async () => {

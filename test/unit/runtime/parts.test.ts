@@ -147,6 +147,7 @@ describe("the loop of a thread", () => {
       pollUrgent: () => {},
       pending: () => false,
       resume: () => {},
+      spun: () => {},
       park: () => {
         parked += 1;
         return true;
