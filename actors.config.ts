@@ -2,6 +2,7 @@
 import {
   actor,
   defineConfig,
+  fieldReports,
   kasmina,
   nissa,
   nonceLedger,
@@ -36,26 +37,54 @@ const device = supervisor({
         allowSoftwareGpu: run.allowSoftwareGpu,
         lrPolicy: run.settings["TOLARIA_LR_POLICY"] ?? "constant",
         lrWarmupSteps: run.settings["TOLARIA_LR_WARMUP_STEPS"],
+        rollback: {
+          enabled: run.settings["TOLARIA_ROLLBACK_ENABLED"],
+          fastCapMb: run.settings["TOLARIA_ROLLBACK_FAST_CAP_MB"],
+          deadlineMs: run.settings["TOLARIA_ROLLBACK_DEADLINE_MS"],
+          snapshotSteps: run.settings["TOLARIA_ROLLBACK_SNAPSHOT_STEPS"],
+        },
       }),
     }),
   },
 });
 
-/** All three wait on the disk, so they wait together on one thread. */
+const HOUR_MS = 3_600_000;
+
+/**
+ * Field reports have the bulk lane to themselves. Nobody may take them for a whole run: then the
+ * oldest are given up, told and kept in the log, and the run goes on.
+ */
+const reportLane = ({ settings }: RunEnvironment) => ({
+  whenFull: "drop-oldest",
+  retriesMax: settings["TAMIYO_FIELD_REPORT_MAX_RETRIES"],
+  backoffMs: settings["TAMIYO_FR_RETRY_BACKOFF_MS"],
+  backoffFactor: settings["TAMIYO_FR_RETRY_BACKOFF_MULT"],
+  backoffMaxMs: HOUR_MS,
+  expiresMs: HOUR_MS * Number(settings["TAMIYO_FIELD_REPORT_RETENTION_HOURS"]),
+});
+
+/** All of them wait on the disk, so they wait together on one thread. */
 const durable = supervisor({
   children: {
     wal: actor(walWriter, {
       thread: "durable",
       config: (run) => ({
         directory: `${run.directory}/wal`,
+        runId: run.runId,
         strict: run.settings["TAMIYO_WAL_STRICT_VALIDATION"] && !run.salvage,
         retentionHours: run.settings["TAMIYO_FIELD_REPORT_RETENTION_HOURS"],
+        lanes: { bulk: reportLane(run) },
       }),
+    }),
+    reports: actor(fieldReports, {
+      thread: "durable",
+      config: (run) => ({ observationWindow: run.settings["TAMIYO_FR_OBS_WINDOW_EPOCHS"] }),
     }),
     ledger: actor(nonceLedger, {
       thread: "durable",
       config: (run) => ({
         directory: `${run.directory}/ledger`,
+        runId: run.runId,
         strict: !run.salvage,
         capacity: run.settings["KERNEL_NONCE_CACHE_SIZE"],
         freshnessMs: run.settings["KERNEL_FRESHNESS_WINDOW_MS"],

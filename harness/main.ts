@@ -1,12 +1,15 @@
 /** The harness command line: measures the product from outside and writes the baselines. */
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { addDurableBench } from "./bench/durable/command.ts";
 import { runBenches } from "./bench/run.ts";
 import { RUNTIME_BENCHES, type RuntimeBenchRequest, runRuntimeBench } from "./bench/runtime/run.ts";
 import { ACTOR_DRILLS, type ActorDrillRequest, runActorDrills } from "./drills/actors.ts";
+import { addDurableDrills } from "./drills/durable/command.ts";
 import { runDrills } from "./drills/run.ts";
 import { writeGrowthResults } from "./growth/results.ts";
 import { runGrowth } from "./growth/run.ts";
-import { addSimulations } from "./sim/runtime/command.ts";
+import { addDurableSimulation } from "./sim/durable/command.ts";
+import { addRuntimeSimulation } from "./sim/runtime/command.ts";
 import { runSoak, SOAK_NAMES, type SoakName, type SoakOptions } from "./soak/run.ts";
 import { writeStaticAnalysis } from "./static-analysis/write.ts";
 
@@ -97,6 +100,7 @@ function buildProgram(finish: (kept: boolean) => void): Command {
       finish(await runBenches(names, options.updateBaselines === true)),
     );
   addRuntimeBench(bench, finish).addOption(update());
+  addDurableBench(bench, finish).addOption(update());
   const drill = program
     .command("drill")
     .enablePositionalOptions()
@@ -107,6 +111,7 @@ function buildProgram(finish: (kept: boolean) => void): Command {
       finish(await runDrills(names, options.updateBaselines === true)),
     );
   addActorDrills(drill, finish);
+  addDurableDrills(drill, finish).addOption(update());
   program
     .command("growth")
     .description("the policy against random timing, random blueprints, no gates, fixed networks")
@@ -126,7 +131,9 @@ function buildProgram(finish: (kept: boolean) => void): Command {
       writeGrowthResults(process.cwd());
       finish(true);
     });
-  addSimulations(program, finish);
+  const sim = program.command("sim").description("simulations: one seed is one exact history");
+  addRuntimeSimulation(sim, finish);
+  addDurableSimulation(sim, finish);
   program
     .command("static-analysis")
     .description("writes docs/static-analysis.md")

@@ -3,11 +3,33 @@ export { kasmina } from "./actors/kasmina/seed-manager.actor.ts";
 export { nonceLedger } from "./actors/ledger/nonce-ledger.actor.ts";
 export { nissa } from "./actors/nissa/nissa.actor.ts";
 export { tamiyo } from "./actors/tamiyo/evaluator.actor.ts";
+export { fieldReports } from "./actors/tamiyo/field-reports/field-reports.actor.ts";
 export { tolaria } from "./actors/tolaria/epoch-runner.actor.ts";
 export { urza } from "./actors/urza/urza.actor.ts";
 export { walWriter } from "./actors/wal/wal-writer.actor.ts";
 export { weatherlight } from "./actors/weatherlight/root.actor.ts";
-export type { GateResult, SeedTransition } from "./protocols/actors/growth.ts";
+export {
+  type AbandonedRecord,
+  type ClaimVerdict,
+  type DeliveryFailure,
+  type FieldReportStatus,
+  FieldReportsProtocol,
+  LedgerProtocol,
+  type LedgerStatus,
+  type MetricRow,
+  NissaProtocol,
+  type OutboxLaneStatus,
+  type OutgoingRecord,
+  type ReportReceipt,
+  ReportReceiverProtocol,
+  type TelemetryBatch,
+  type TelemetrySummary,
+  type WalEntry,
+  type WalNote,
+  WalProtocol,
+  type WalReport,
+} from "./protocols/actors/durable.ts";
+export type { GateResult, SeedTransition, TrainingState } from "./protocols/actors/growth.ts";
 export type {
   BuiltinDataset,
   ColumnEncoding,
@@ -68,7 +90,12 @@ export type {
   SeedState,
   SiteInfo,
 } from "./protocols/leyline/state.ts";
-export type { Attributes } from "./protocols/leyline/telemetry.ts";
+export type {
+  Attributes,
+  MetricKind,
+  MetricPoint,
+  TelemetryEvent,
+} from "./protocols/leyline/telemetry.ts";
 export {
   type CallName,
   type CallSpec,
@@ -140,13 +167,25 @@ export {
 export type { OptimizerOptions } from "./runtime/device/optimizer.ts";
 export type { NetworkSnapshot } from "./runtime/device/snapshot.ts";
 export type { Batch, ShadowResult, StepResult } from "./runtime/device/training-step.ts";
+export type { Disk, DiskHandle, DiskStat, EntryKind } from "./runtime/durable/disk.ts";
 export {
   type FileStat,
   type Files,
+  filesOn,
   type OpenFile,
   type OpenMode,
   systemFiles,
 } from "./runtime/durable/files.ts";
+export type { LogId } from "./runtime/durable/frame.ts";
+export {
+  type CompactionResult,
+  Wal,
+  type WalOptions,
+  type WalRecord,
+  type WalStatus,
+} from "./runtime/durable/wal.ts";
+export type { NewRecord, QueueStatus } from "./runtime/durable/wal-queue.ts";
+export type { Salvage } from "./runtime/durable/wal-recovery.ts";
 export type { Fault, FaultKind, FaultTiming } from "./runtime/faults/fault.ts";
 export type { InjectedFault, Strike } from "./runtime/faults/fault-desk.ts";
 export type { DependencyContext, DependencyGuard } from "./runtime/guard.ts";

@@ -5,6 +5,7 @@
  */
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
+import { describeClaim, ledgerFloor } from "./actors/ledger/for-operators.ts";
 import { main } from "./runtime/cli/main.ts";
 import { type Breakage, openOutput } from "./runtime/cli/output.ts";
 import { createObserver } from "./runtime/cli/ui/observer.ts";
@@ -76,6 +77,8 @@ async function run(): Promise<number> {
       clock: systemClock,
       version,
       nodeVersion: process.version,
+      readClaim: describeClaim,
+      ledgerFloor,
       residentBytes: () => process.resourceUsage().maxRSS * KIB,
     }),
   });

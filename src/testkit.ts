@@ -1,4 +1,16 @@
 /** The public test kit: everything importable as "esper-runtime/testkit". */
+export type { Checkpoint, CheckpointArray } from "./runtime/durable/checkpoint-format.ts";
+export type { CheckpointEntry } from "./runtime/durable/checkpoint-index.ts";
+export type { Retention } from "./runtime/durable/checkpoint-retention.ts";
+export {
+  CheckpointStore,
+  type SavedCheckpoint,
+  type SaveOptions,
+  type SkippedCheckpoint,
+  type StoredCheckpoint,
+} from "./runtime/durable/checkpoint-store.ts";
+export { atomicWrite } from "./runtime/durable/files.ts";
+export { JsonLines } from "./runtime/durable/json-lines.ts";
 export {
   type Exploration,
   type ExploreOptions,

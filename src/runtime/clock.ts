@@ -22,7 +22,7 @@ export interface Clock {
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 
 /** Counts from one instant for all threads of the machine, unlike `performance.now`. */
-const { hrtime } = process;
+const hrtime = process.hrtime;
 
 /** The clock of the machine. */
 export const systemClock: Clock = {

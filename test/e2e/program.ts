@@ -57,7 +57,7 @@ export function linesOf(text: string): string[] {
 }
 
 /** The environment without any setting of the product: a test must not depend on the caller's. */
-function plainEnvironment(): NodeJS.ProcessEnv {
+export function plainEnvironment(): NodeJS.ProcessEnv {
   const kept = ["PATH", "HOME", "TMPDIR", "LANG"].map((name) => [name, process.env[name]]);
   return Object.fromEntries(kept.filter(([, value]) => value !== undefined));
 }

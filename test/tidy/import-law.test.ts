@@ -65,8 +65,8 @@ describe("the import law", () => {
 
   it.each([
     ["node:worker_threads", "src/runtime/thread/client.ts"],
-    ["node:fs", "src/runtime/durable/files.ts"],
-    ["fs/promises", "src/runtime/durable/files.ts"],
+    ["node:fs", "src/runtime/durable/disk.ts"],
+    ["fs/promises", "src/runtime/durable/disk.ts"],
     ["@tensorflow/tfjs", "src/runtime/device/engine-tfjs.ts"],
     ["nats", "src/runtime/fabric/nats.ts"],
     ["node:timers/promises", "src/runtime/clock.ts"],

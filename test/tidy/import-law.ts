@@ -26,7 +26,7 @@ const MODULE_HOMES: readonly ModuleHome[] = [
   },
   {
     modules: /^piscina$|^(node:)?child_process$/,
-    homes: /^src\/runtime\/pool\//,
+    homes: /^src\/runtime\/(pool|soak)\//,
     instead: "use the pool of src/runtime/pool",
   },
   {
@@ -36,7 +36,7 @@ const MODULE_HOMES: readonly ModuleHome[] = [
   },
   {
     modules: /^(node:)?fs(\/promises)?$/,
-    homes: /^src\/runtime\/durable\/files\.ts$/,
+    homes: /^src\/runtime\/durable\/disk\.ts$/,
     instead: "use the Files interface of src/runtime/durable/files.ts",
   },
   {

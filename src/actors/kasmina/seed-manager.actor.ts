@@ -2,6 +2,7 @@
  * Kasmina (grower): verifies every command, fetches the blueprint's artifact and executes it on the
  * network of its thread. A refused command changes nothing and is CRITICAL telemetry first.
  */
+import { randomBytes } from "node:crypto";
 import { z } from "zod";
 import { LedgerProtocol } from "../../protocols/actors/durable.ts";
 import {
@@ -36,6 +37,7 @@ interface State {
 }
 
 const DEPENDENCY_DEADLINE_MS = 1_500;
+const ATTEMPT_BYTES = 8;
 
 /** What everybody who watches must see of a refused command. */
 function reject(error: unknown, commandId: string, ctx: Context): void {
@@ -45,22 +47,25 @@ function reject(error: unknown, commandId: string, ctx: Context): void {
   ctx.metrics.count("kasmina.command_verifier.rejections_total", { reason });
 }
 
+/** Never given twice, also by another process: whoever knows it is given the same answer again. */
+const newAttempt = (): string => randomBytes(ATTEMPT_BYTES).toString("hex");
+
 /** Authentic, fresh and never seen before; the claim is on disk when this returns. */
 async function verified(
   signed: SignedCommand,
-  runId: string,
+  identity: RunIdentity,
   ctx: Context,
 ): Promise<AdaptationCommand> {
   const startedMs = ctx.clock.monotonicMs();
   let commandId = "";
   try {
-    const command = openCommand(signed, ctx.config.secret, runId);
+    const command = openCommand(signed, ctx.config.secret, identity);
     commandId = command.commandId;
     const verdict = await ctx
       .ref(LedgerProtocol)
       .call(
         "claim",
-        { commandId, issuedAtMs: command.issuedAtMs },
+        { commandId, issuedAtMs: command.issuedAtMs, attempt: newAttempt() },
         { deadlineMs: DEPENDENCY_DEADLINE_MS, onRestart: "retry" },
       );
     requireFresh(command, verdict);
@@ -218,7 +223,7 @@ export const kasmina = defineActor(import.meta.url, KasminaProtocol, {
 
     async apply(state, { command: signed, step }, ctx, { token }) {
       const { identity, manager } = attached(state);
-      const command = await verified(signed, identity.runId, ctx);
+      const command = await verified(signed, identity, ctx);
       try {
         token.throwIfCancelled();
         const transitions = await execute(command, manager, step, token, ctx);

@@ -3,20 +3,23 @@
  * is fresh and new is the ledger's to say, and is asked only after these have passed.
  */
 import type { ClaimVerdict } from "../../protocols/actors/durable.ts";
+import type { RunIdentity } from "../../protocols/actors/growth.ts";
 import { type ErrorCode, EsperError } from "../../protocols/errors.ts";
 import { decodeCommand } from "../../protocols/leyline/codec.ts";
 import type { AdaptationCommand, SignedCommand } from "../../protocols/leyline/command.ts";
+import { parseCommandId } from "../../protocols/leyline/command-id.ts";
 import { signatureMatches } from "../../protocols/leyline/signing.ts";
 
 /**
  * The command inside `signed`.
  * @throws {COMMAND_UNSIGNED} @throws {COMMAND_FORGED} @throws {COMMAND_MISSING_ID}
- * @throws {COMMAND_INVALID} for another run's command; and the codec's own errors.
+ * @throws {COMMAND_INVALID} for another run's command @throws {COMMAND_STALE} for one of an earlier
+ * incarnation of this run; and the codec's own errors.
  */
 export function openCommand(
   signed: SignedCommand,
   secret: string,
-  runId: string,
+  identity: Pick<RunIdentity, "runId" | "incarnation">,
 ): AdaptationCommand {
   if (signed.signature === "") {
     throw new EsperError("COMMAND_UNSIGNED", "the command carries no signature");
@@ -28,14 +31,29 @@ export function openCommand(
   if (command.commandId === "") {
     throw new EsperError("COMMAND_MISSING_ID", "the command has no id");
   }
-  if (command.audience !== runId) {
+  requireOwn(command, identity);
+  return command;
+}
+
+/** A command is made for one incarnation: after a rewind it speaks of a network that is gone. */
+function requireOwn(
+  { commandId, audience }: AdaptationCommand,
+  { runId, incarnation }: Pick<RunIdentity, "runId" | "incarnation">,
+): void {
+  const named = parseCommandId(commandId);
+  if (audience !== runId || named?.runId !== runId) {
     throw new EsperError(
       "COMMAND_INVALID",
-      `the command is meant for run ${command.audience}, this is run ${runId}`,
-      { audience: command.audience, runId },
+      `command ${commandId} is meant for run ${audience}, this is run ${runId}`,
+      { commandId, audience, runId },
     );
   }
-  return command;
+  if (named.incarnation === incarnation) return;
+  throw new EsperError(
+    "COMMAND_STALE",
+    `command ${commandId} was made for incarnation ${named.incarnation}, this is ${incarnation}`,
+    { commandId, expected: incarnation, found: named.incarnation },
+  );
 }
 
 const REFUSALS: Readonly<Record<Exclude<ClaimVerdict, "fresh">, ErrorCode>> = {

@@ -1,5 +1,6 @@
 /** Builds the command and the field report of one decision. Ids never repeat: see `decisionId`. */
 import type { AdaptationCommand, FieldReport } from "../../protocols/leyline/command.ts";
+import { commandId } from "../../protocols/leyline/command-id.ts";
 import type { BlendModeName } from "../../protocols/leyline/enums.ts";
 import type { SystemStatePacket } from "../../protocols/leyline/state.ts";
 import type { PolicyDecision } from "./policy.ts";
@@ -11,7 +12,8 @@ export const POLICY_VERSION = "plateau-1";
  * rewound run (a new incarnation) never repeats one.
  */
 export function decisionId(packet: SystemStatePacket): string {
-  return `${packet.trainingRunId}/${packet.incarnation}/${packet.globalStep}`;
+  const { trainingRunId: runId, incarnation, globalStep: counter } = packet;
+  return commandId({ runId, incarnation, counter });
 }
 
 export function germinateCommand(
@@ -46,6 +48,10 @@ export function germinateCommand(
   };
 }
 
+/** Measured by the trainer one step before; reported when it was. */
+const LATENCIES = ["tamiyo_latency_ms", "hook_latency_ms"] as const;
+
+/** The report on one decision. */
 export function fieldReport(
   packet: SystemStatePacket,
   decision: PolicyDecision,
@@ -60,6 +66,10 @@ export function fieldReport(
     ...(decision.lossDrop === null ? {} : { loss_drop: decision.lossDrop }),
     ...(decision.action === "germinate" ? { selected_score: decision.candidate.score } : {}),
   };
+  for (const name of LATENCIES) {
+    const latencyMs = packet.trainingMetrics[name];
+    if (latencyMs !== undefined) measured[name] = latencyMs;
+  }
   return {
     version: 1,
     reportId: `report/${decisionId(packet)}`,
@@ -76,6 +86,28 @@ export function fieldReport(
     issuedAtMs,
     tamiyoPolicyVersion: POLICY_VERSION,
     notes: decision.reason,
+  };
+}
+
+/** The report on a decision that could not be made. */
+export function failureReport(
+  packet: SystemStatePacket,
+  why: string,
+  issuedAtMs: number,
+): FieldReport {
+  return {
+    version: 1,
+    reportId: `failed/${decisionId(packet)}`,
+    commandId: "",
+    trainingRunId: packet.trainingRunId,
+    seedId: "",
+    blueprintId: "",
+    outcome: "ABORTED",
+    metrics: { global_step: packet.globalStep },
+    observationWindowEpochs: 1,
+    issuedAtMs,
+    tamiyoPolicyVersion: POLICY_VERSION,
+    notes: why,
   };
 }
 

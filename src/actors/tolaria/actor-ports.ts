@@ -9,7 +9,8 @@ import {
 } from "../../protocols/actors/growth.ts";
 import { EsperError } from "../../protocols/errors.ts";
 import type { ActorContext } from "../../runtime/actor.ts";
-import type { TrainerPorts } from "./ports.ts";
+import { CheckpointLane } from "./checkpoint-lane.ts";
+import type { Capture, TrainerPorts } from "./ports.ts";
 import { RowSink } from "./row-sink.ts";
 
 type Context = ActorContext<unknown, typeof TolariaProtocol.messages>;
@@ -43,22 +44,44 @@ function decidePort(order: RunOrder, ctx: Context): TrainerPorts["decide"] {
   };
 }
 
-/** One checkpoint at a time leaves the training path; the next one waits for it. */
+/** The buffers that go over to the receiver instead of being copied. */
+function buffersOf({ arrays }: Capture["checkpoint"]): ArrayBuffer[] {
+  const buffers = Object.values(arrays).map(({ buffer }) => buffer);
+  return [...new Set(buffers.filter((buffer) => buffer instanceof ArrayBuffer))];
+}
+
+/** Checkpoints leave the training path; a rewind to one keeps the rows up to its step. */
 function checkpointPort(order: RunOrder, rows: RowSink, ctx: Context): TrainerPorts["checkpoint"] {
   const weatherlight = ctx.ref(WeatherlightProtocol);
   const { incarnation } = order.identity;
-  let previous: Promise<unknown> = Promise.resolve();
-  return async (step, bytes, final) => {
-    // A rewind to this checkpoint keeps the rows up to its step: they must be on disk first.
-    await rows.flush();
-    await previous;
-    previous = weatherlight.call(
-      "checkpoint",
-      { incarnation, step, final, bytes },
-      { deadlineMs: STORAGE_DEADLINE_MS, onRestart: "retry" },
-    );
-    previous.catch(() => undefined);
-    if (final) await previous;
+  const { clock, metrics } = ctx;
+  const send = async ({ step, final, checkpoint: state }: Capture): Promise<void> => {
+    const startedMs = clock.monotonicMs();
+    // What was given away cannot be sent twice: only the last one, which is copied, is repeated.
+    const how = final
+      ? ({ onRestart: "retry" } as const)
+      : ({ onRestart: "fail", transfer: buffersOf(state) } as const);
+    const payload = { incarnation, step, final, state };
+    const options = { deadlineMs: STORAGE_DEADLINE_MS, ...how };
+    const { stored } = await weatherlight.call("checkpoint", payload, options);
+    if (!stored) return;
+    metrics.count("tolaria.checkpoint.written_total");
+    metrics.observe("tolaria.checkpoint.write_ms", clock.monotonicMs() - startedMs);
+  };
+  const lane = new CheckpointLane({
+    send,
+    failed({ step }, error) {
+      metrics.count("tolaria.checkpoint.failures_total", { code: error.code });
+      ctx.emit("checkpoint.failed", "ERROR", { step, code: error.code, why: error.message });
+    },
+    superseded: () => metrics.count("tolaria.checkpoint.superseded_total"),
+  });
+  return async (capture) => {
+    metrics.observe("tolaria.checkpoint.capture_ms", capture.tookMs);
+    // The rows up to the checkpoint's step must be on disk before it.
+    const flushed = rows.flush();
+    if (capture.final) await lane.finish(capture, flushed);
+    else lane.offer(capture, flushed);
   };
 }
 
@@ -80,6 +103,7 @@ export function connectPorts(order: RunOrder, ctx: Context): TrainerPorts {
     advance: (evidence) => kasmina.call("advance", evidence, device),
     seeds: (step) => kasmina.call("states", { step }, device),
     record: (list) => rows.add(list),
+    flush: () => rows.flush(),
     epoch: (report) => void weatherlight.cast("epoch", { incarnation, ...report }),
     progress: (report) => void weatherlight.cast("progress", { incarnation, ...report }),
     transition: (transition) => void weatherlight.cast("transition", { incarnation, transition }),

@@ -2,6 +2,12 @@
 export const LR_POLICIES = ["constant", "cosine", "step"] as const;
 export type LrPolicy = (typeof LR_POLICIES)[number];
 
+/** What the settings say about the learning rate. */
+export interface LrSettings {
+  readonly lrPolicy: LrPolicy;
+  readonly lrWarmupSteps: number;
+}
+
 /** Share of the run after which the "step" policy divides by ten, twice. */
 const STEP_EVERY = 1 / 3;
 

@@ -10,6 +10,16 @@ import type {
 } from "../../protocols/actors/growth.ts";
 import type { SignedCommand } from "../../protocols/leyline/command.ts";
 import type { EpochPoint, SeedState, SystemStatePacket } from "../../protocols/leyline/state.ts";
+import type { Checkpoint } from "../../runtime/durable/checkpoint.ts";
+
+/** The whole state of a training at one step. */
+export interface Capture {
+  readonly step: number;
+  readonly final: boolean;
+  readonly checkpoint: Checkpoint;
+  /** How long training stood still for it. */
+  readonly tookMs: number;
+}
 
 export interface TrainerPorts {
   /** Null when no decision came by the deadline: a miss, which is logged and replayed. */
@@ -23,6 +33,8 @@ export interface TrainerPorts {
   ): Promise<{ readonly seeds: readonly SeedState[]; readonly snapshot: KasminaSnapshot }>;
   /** Hands rows to the collector; waits only when too many are unconfirmed. */
   record(rows: readonly MetricRow[]): Promise<void>;
+  /** Returns when every row handed in so far is on disk. */
+  flush(): Promise<void>;
   epoch(report: {
     readonly point: EpochPoint;
     readonly samplesPerSecond: number;
@@ -37,8 +49,11 @@ export interface TrainerPorts {
     readonly trainingLoss: number;
   }): void;
   transition(transition: SeedTransition): void;
-  /** Stores a checkpoint off the training path; a final one is waited for. */
-  checkpoint(step: number, bytes: Uint8Array, final: boolean): Promise<void>;
+  /**
+   * Gives a checkpoint away, arrays and all, to be stored off the training path. A final one is
+   * waited for and fails with what it failed with; the failure of another ends nothing.
+   */
+  checkpoint(capture: Capture): Promise<void>;
   finished(result: RunResult): Promise<void>;
   rejected(step: number, error: unknown): void;
 }

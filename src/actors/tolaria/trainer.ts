@@ -8,21 +8,30 @@ import { type ErrorDetails, EsperError } from "../../protocols/errors.ts";
 import type { EpochPoint, SeedState } from "../../protocols/leyline/state.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { GrowableNetwork, StepResult } from "../../runtime/device/network.ts";
+import type { Checkpoint } from "../../runtime/durable/checkpoint.ts";
 import { createRandom } from "../../runtime/random.ts";
 import { BatchCursor } from "./batches.ts";
-import { encodeTraining, type TrainingCheckpoint } from "./checkpoint.ts";
+import { describeTraining, type TrainingCheckpoint } from "./checkpoint.ts";
 import { DecisionWindow } from "./decisions.ts";
-import { type LrPolicy, learningRateAt } from "./learning-rate.ts";
+import { type LrSettings, learningRateAt } from "./learning-rate.ts";
 import { buildPacket } from "./packet.ts";
-import type { TrainerPorts } from "./ports.ts";
+import type { Capture, TrainerPorts } from "./ports.ts";
 import { closeEpoch, newProgress, type Progress, recordStep } from "./progress.ts";
 import { describeResult } from "./result.ts";
 import { decisionMissRow, epochRow, seedRow, stepRow } from "./rows.ts";
 import { scoreOf } from "./score.ts";
 
-export interface TrainerSettings {
-  readonly lrPolicy: LrPolicy;
-  readonly lrWarmupSteps: number;
+/** Where good states are kept, in case training must return to one. */
+export interface Keepsakes {
+  /** At the first decision point at least so many steps after the one before. */
+  readonly everySteps: number;
+  /** Copies the state; must not fail because it cannot. */
+  keep(step: number, checkpoint: Checkpoint): void;
+}
+
+export interface TrainerSettings extends LrSettings {
+  /** Absent where training never returns to an earlier state. */
+  readonly keepsakes?: Keepsakes | undefined;
 }
 
 export type StopReason = "completed" | "target-reached" | "stopped";
@@ -40,16 +49,21 @@ export class Trainer {
   readonly #network: GrowableNetwork;
   readonly #ports: TrainerPorts;
   readonly #clock: Clock;
-  readonly #settings: TrainerSettings;
+  readonly #schedule: LrSettings;
+  readonly #keepsakes: Keepsakes | null;
   readonly #cursor: BatchCursor;
   readonly #decisions: DecisionWindow;
   readonly #progress: Progress;
   readonly #tensorsAtStart: number;
+  readonly #missed: Set<number>;
   #seeds: readonly SeedState[] = [];
+  #knowsSeeds = false;
   /** True while a seed has moves ahead of it, so that Kasmina must see every step. */
   #growing = true;
   #stopRequested = false;
   #lastCheckpointStep: number;
+  /** The state that training begins with is good. */
+  #lastKeptStep = Number.NEGATIVE_INFINITY;
   #lastProgressMs = 0;
   #epochStartedMs: number;
 
@@ -66,8 +80,11 @@ export class Trainer {
     this.#network = network;
     this.#ports = ports;
     this.#clock = clock;
-    this.#settings = settings;
+    const { lrPolicy, lrWarmupSteps } = settings;
+    this.#schedule = resumed?.schedule ?? { lrPolicy, lrWarmupSteps };
+    this.#keepsakes = settings.keepsakes ?? null;
     this.#tensorsAtStart = tensorsAtStart;
+    this.#missed = new Set(order.missedDecisions);
     this.#progress = resumed?.progress ?? newProgress();
     this.#lastCheckpointStep = this.#progress.step;
     this.#epochStartedMs = clock.monotonicMs();
@@ -76,6 +93,11 @@ export class Trainer {
     const epochStart = createRandom(order.identity.seed, "order").state();
     const cursor = resumed?.cursor ?? { epochStart, epoch: 1, position: 0 };
     this.#cursor = new BatchCursor(order.dataset.train, batchSize, cursor);
+  }
+
+  /** Every decision known to have missed its deadline, for an equal replay. */
+  get missedDecisions(): readonly number[] {
+    return [...this.#missed];
   }
 
   get currentStep(): number {
@@ -87,10 +109,17 @@ export class Trainer {
     this.#stopRequested = true;
   }
 
+  /** Returns when what was recorded is on disk, for whoever continues from an earlier step. */
+  flush(): Promise<void> {
+    return this.#ports.flush();
+  }
+
   /** One optimizer step with everything around it; the reason when training is over. */
   async step(): Promise<StopReason | null> {
     if (this.#cursor.epochDone) {
-      // A run resumed from its final checkpoint has nothing left to do but to say so again.
+      // A run resumed from its final checkpoint has nothing left to do but to say so again, of the
+      // seeds that it had.
+      if (!this.#knowsSeeds) await this.#readSeeds();
       const over = this.#reasonToEnd();
       if (over !== null) return over;
       this.#cursor.startNextEpoch();
@@ -112,7 +141,7 @@ export class Trainer {
   /** Final measurements, the final checkpoint, and the result. */
   async finish(reason: StopReason): Promise<void> {
     const { seeds, snapshot } = await this.#ports.seeds(this.currentStep);
-    const bytes = await this.#encode(snapshot);
+    const capture = await this.#capture(snapshot, true);
     const result = await describeResult({
       reason,
       order: this.#order,
@@ -123,7 +152,7 @@ export class Trainer {
       snapshot,
       tensorsAtStart: this.#tensorsAtStart,
     });
-    await this.#ports.checkpoint(this.currentStep, bytes, true);
+    await this.#ports.checkpoint(capture);
     await this.#ports.finished(result);
   }
 
@@ -131,8 +160,8 @@ export class Trainer {
     const { options } = this.#order;
     return learningRateAt(this.#progress.step, {
       base: options.learningRate,
-      policy: this.#settings.lrPolicy,
-      warmupSteps: this.#settings.lrWarmupSteps,
+      policy: this.#schedule.lrPolicy,
+      warmupSteps: this.#schedule.lrWarmupSteps,
       totalSteps: options.maxEpochs * this.#cursor.stepsPerEpoch,
     });
   }
@@ -152,18 +181,15 @@ export class Trainer {
     const step = this.currentStep;
     const taken = await this.#decisions.take(step);
     if (taken !== null && taken.decision === null) {
+      this.#missed.add(taken.askedAtStep);
       await this.#ports.record([decisionMissRow(taken.askedAtStep)]);
     }
     const command = taken?.decision?.command ?? null;
     if (command !== null) await this.#applyCommand(command, step);
     if (!this.#decisions.atBoundary(step)) return false;
     if (this.#stopRequested) return true;
-    const { seeds, snapshot } = await this.#ports.seeds(step);
-    this.#seeds = seeds;
-    if (step - this.#lastCheckpointStep >= this.#order.options.checkpointEverySteps) {
-      this.#lastCheckpointStep = step;
-      await this.#ports.checkpoint(step, await this.#encode(snapshot), false);
-    }
+    const { seeds, snapshot } = await this.#readSeeds();
+    await this.#save(step, snapshot);
     if (this.#order.options.growth) this.#ask(step, seeds);
     return false;
   }
@@ -214,15 +240,22 @@ export class Trainer {
     await this.#publish(transitions);
   }
 
+  async #readSeeds(): ReturnType<TrainerPorts["seeds"]> {
+    const answer = await this.#ports.seeds(this.currentStep);
+    this.#seeds = answer.seeds;
+    this.#knowsSeeds = true;
+    return answer;
+  }
+
   async #publish(transitions: readonly SeedTransition[]): Promise<void> {
     if (transitions.length === 0) return;
     for (const transition of transitions) this.#ports.transition(transition);
     await this.#ports.record(transitions.map(seedRow));
-    this.#seeds = (await this.#ports.seeds(this.currentStep)).seeds;
+    await this.#readSeeds();
   }
 
   async #recordStep(learningRate: number): Promise<void> {
-    if (this.#growing) this.#seeds = (await this.#ports.seeds(this.currentStep)).seeds;
+    if (this.#growing) await this.#readSeeds();
     const row = stepRow({
       step: this.currentStep,
       epoch: this.#cursor.epoch,
@@ -294,13 +327,35 @@ export class Trainer {
     return this.#settled && trainingLoss < CONVERGED_LOSS && trainingScore >= CONVERGED_SCORE;
   }
 
-  async #encode(snapshot: TrainingCheckpoint["kasmina"]): Promise<Uint8Array> {
+  /** Keeps and stores the state where either is due. */
+  async #save(step: number, snapshot: TrainingCheckpoint["kasmina"]): Promise<void> {
+    const every = this.#order.options.checkpointEverySteps;
+    const toStore = step - this.#lastCheckpointStep >= every;
+    const keepsakes = this.#keepsakes;
+    const toKeep = keepsakes !== null && step - this.#lastKeptStep >= keepsakes.everySteps;
+    if (!toStore && !toKeep) return;
+    const capture = await this.#capture(snapshot, false);
+    if (keepsakes !== null) {
+      // Every stored state is kept too; first, because storing gives its arrays away.
+      keepsakes.keep(step, capture.checkpoint);
+      this.#lastKeptStep = step;
+    }
+    if (!toStore) return;
+    this.#lastCheckpointStep = step;
+    await this.#ports.checkpoint(capture);
+  }
+
+  async #capture(snapshot: TrainingCheckpoint["kasmina"], final: boolean): Promise<Capture> {
+    const startedMs = this.#clock.monotonicMs();
     const network = await this.#network.snapshot();
-    return encodeTraining(this.#order, {
+    const checkpoint = describeTraining(this.#order, {
       progress: this.#progress,
       cursor: this.#cursor.state(),
       kasmina: snapshot,
       network,
+      schedule: this.#schedule,
     });
+    const tookMs = this.#clock.monotonicMs() - startedMs;
+    return { step: this.currentStep, final, checkpoint, tookMs };
   }
 }

@@ -1,41 +1,67 @@
 /**
- * The write-ahead log of field reports: answers only after a report is on disk, and takes a report
- * that is sent again (its answer got lost) only once. A thin shell over runtime/durable.
+ * The write-ahead log and the outbox in it: answers only after a record is on disk, takes one that
+ * is sent again only once, and hands out what must reach somebody else until that was
+ * acknowledged. Appends of many actors share a flush. A full disk degrades it until there is room
+ * again; a log that can no longer be trusted crashes it, and the restart verifies it anew. A thin
+ * shell over runtime/durable.
  */
 import { z } from "zod";
 import { type WalEntry, WalProtocol } from "../../protocols/actors/durable.ts";
 import { EsperError } from "../../protocols/errors.ts";
-import { type ActorContext, defineActor } from "../../runtime/actor.ts";
-import { systemFiles } from "../../runtime/durable/files.ts";
+import { type ActorContext, defineActor, resourceKey } from "../../runtime/actor.ts";
+import { type Files, systemFiles } from "../../runtime/durable/files.ts";
+import { logIdOf } from "../../runtime/durable/frame.ts";
+import { Outbox } from "../../runtime/durable/outbox.ts";
+import type { OutboxLog } from "../../runtime/durable/outbox-journal.ts";
 import { Wal } from "../../runtime/durable/wal.ts";
-import { decodeRecord, encodeRecord } from "./record.ts";
+
+const lanePolicySchema = z.strictObject({
+  recordsMax: z.int().positive().optional(),
+  bytesMax: z.int().positive().optional(),
+  whenFull: z.enum(["refuse", "drop-oldest"]).optional(),
+  retriesMax: z.int().nonnegative().nullable().optional(),
+  backoffMs: z.number().positive().optional(),
+  backoffFactor: z.number().min(1).optional(),
+  backoffMaxMs: z.number().positive().optional(),
+  answerMs: z.number().positive().optional(),
+  expiresMs: z.number().positive().nullable().optional(),
+});
 
 const configSchema = z.strictObject({
   directory: z.string().min(1),
+  /** The run whose log it must be. */
+  runId: z.string().min(1).optional(),
   /** False: a damaged log is salvaged, and what cannot be read is put aside. */
   strict: z.boolean(),
-  /** Reports older than this are removed, a whole segment at a time. */
+  /** What nobody waits for any more is kept this long. */
   retentionHours: z.number().positive(),
+  /** What differs from the usual rules of a lane; see runtime/durable/outbox-policy. */
+  lanes: z
+    .strictObject({
+      system: lanePolicySchema,
+      emergency: lanePolicySchema,
+      control: lanePolicySchema,
+      bulk: lanePolicySchema,
+    })
+    .partial()
+    .default({}),
 });
 type Config = z.infer<typeof configSchema>;
 type Context = ActorContext<Config, typeof WalProtocol.messages>;
 
+/** The disk of the log; the machine's unless another is put in its place. */
+export const walFiles = resourceKey<Files>("wal-files");
+
 const HOUR_MS = 3_600_000;
-const PRUNE_EVERY_MS = 60_000;
-/** Only a recent report can be sent again; older ids are forgotten. */
-const REMEMBERED_IDS = 4_096;
+const TIDY_EVERY_MS = 30_000;
+/** While the disk is full, room is looked for this often. */
+const PROBE_EVERY_MS = 500;
 
 interface State {
   readonly wal: Wal;
-  readonly known: Map<string, number>;
-  prunedAtMs: number;
-}
-
-function remember(known: Map<string, number>, recordId: string, sequence: number): void {
-  known.set(recordId, sequence);
-  if (known.size <= REMEMBERED_IDS) return;
-  const oldest = known.keys().next();
-  if (oldest.done !== true) known.delete(oldest.value);
+  readonly outbox: Outbox;
+  degraded: boolean;
+  tidying: boolean;
 }
 
 function announceRecovery(wal: Wal, ctx: Context): void {
@@ -48,85 +74,195 @@ function announceRecovery(wal: Wal, ctx: Context): void {
   ctx.emit("wal.salvaged", "CRITICAL", attributes);
 }
 
-/** Old segments go now and then; a failure to remove one must not fail an append. */
-async function pruneSometimes(state: State, ctx: Context): Promise<void> {
-  const nowMs = ctx.clock.nowMs();
-  if (Math.abs(nowMs - state.prunedAtMs) < PRUNE_EVERY_MS) return;
-  state.prunedAtMs = nowMs;
+/** The disk took something. */
+function wrote(state: State, ctx: Context): void {
+  ctx.metrics.gauge("wal.bytes", state.wal.status.bytes);
+  if (!state.degraded) return;
+  state.degraded = false;
+  ctx.metrics.gauge("wal.degraded", 0);
+  ctx.emit("wal.recovered", "INFO", { bytes: state.wal.status.bytes });
+}
+
+/** Counts a failure. That the disk is full is told once, however many appends it refuses. */
+function failed(state: State, error: unknown, ctx: Context): void {
+  if (!EsperError.is(error)) return;
+  const { code, message: why } = error;
+  ctx.metrics.count("wal.append_failures_total", { code });
+  if (code !== "WAL_FULL") {
+    ctx.emit("wal.append_failed", error.row.level, { code, why });
+    return;
+  }
+  if (state.degraded) return;
+  state.degraded = true;
+  ctx.metrics.gauge("wal.degraded", 1);
+  ctx.emit("wal.degraded", "CRITICAL", { code, why });
+  probeLater(state, ctx);
+}
+
+/** What goes wrong between messages crashes the actor like what goes wrong in one. */
+function crash(error: unknown, ctx: Context): void {
+  ctx.after(0, () => {
+    throw error;
+  });
+}
+
+/** Looks for room without being asked, so that the way back does not wait for the next append. */
+function probeLater(state: State, ctx: Context): void {
+  ctx.after(PROBE_EVERY_MS, () => {
+    probe(state, ctx).catch((error: unknown) => crash(error, ctx));
+  });
+}
+
+async function probe(state: State, ctx: Context): Promise<void> {
+  if (!state.degraded) return;
   try {
-    const removed = await state.wal.prune(nowMs - ctx.config.retentionHours * HOUR_MS);
-    if (removed > 0) ctx.metrics.count("wal.segments_pruned_total", {}, removed);
+    await state.outbox.probe();
+    wrote(state, ctx);
   } catch (error) {
-    if (!EsperError.is(error)) throw error;
-    ctx.emit("wal.prune_failed", "WARNING", { code: error.code, why: error.message });
+    if (!EsperError.is(error, "WAL_FULL")) throw error;
+    probeLater(state, ctx);
   }
-}
-
-/** Learns the ids of the newest records again. */
-async function recall(state: State): Promise<void> {
-  const from = Math.max(1, state.wal.status.lastSequence - REMEMBERED_IDS + 1);
-  for await (const { sequence, payload } of state.wal.read(from)) {
-    remember(state.known, decodeRecord(payload).recordId, sequence);
-  }
-}
-
-async function append(state: State, { recordId, timeMs, bytes }: WalEntry): Promise<number> {
-  const known = state.known.get(recordId);
-  if (known !== undefined) return known;
-  const payload = encodeRecord({ recordId, bytes });
-  const sequence = await state.wal.append({ timeMs, payload });
-  remember(state.known, recordId, sequence);
-  return sequence;
 }
 
 /** Waits for every record, also after one failed: nothing may be on its way when it replies. */
-async function appendAll(state: State, records: readonly WalEntry[]): Promise<readonly number[]> {
-  const settled = await Promise.allSettled(records.map((record) => append(state, record)));
-  return settled.map((result) => {
-    if (result.status === "rejected") throw result.reason;
-    return result.value;
-  });
+async function append(
+  state: State,
+  records: readonly WalEntry[],
+  ctx: Context,
+): Promise<{ readonly sequences: readonly number[] }> {
+  const startedMs = ctx.clock.monotonicMs();
+  const settled = await Promise.allSettled(
+    records.map(({ recordId: id, timeMs, bytes: payload, lane = null, subject = "", notes = [] }) =>
+      state.outbox.put({ id, timeMs, payload, lane, subject, notes }),
+    ),
+  );
+  const sequences: number[] = [];
+  for (const result of settled) {
+    if (result.status === "rejected") {
+      failed(state, result.reason, ctx);
+      throw result.reason;
+    }
+    sequences.push(result.value);
+  }
+  ctx.metrics.observe("wal.append_ms", ctx.clock.monotonicMs() - startedMs);
+  wrote(state, ctx);
+  return { sequences };
+}
+
+/** Does something with the outbox; that the disk has no room is seen there too. */
+async function told<T>(state: State, work: Promise<T>, ctx: Context): Promise<T> {
+  try {
+    const result = await work;
+    wrote(state, ctx);
+    return result;
+  } catch (error) {
+    failed(state, error, ctx);
+    throw error;
+  }
+}
+
+/** Old records go now and then; a failure to remove them must not fail an append. */
+async function tidy(state: State, ctx: Context): Promise<void> {
+  if (state.tidying || state.degraded) return;
+  state.tidying = true;
+  try {
+    const before = state.wal.status.bytes;
+    await state.outbox.tidy();
+    const removed = before - state.wal.status.bytes;
+    if (removed > 0) ctx.metrics.count("wal.bytes_compacted_total", {}, removed);
+    measure(state, ctx);
+  } catch (error) {
+    if (!EsperError.is(error) || error.row.fatal) throw error;
+    if (error.code === "WAL_FULL") return failed(state, error, ctx);
+    ctx.emit("wal.prune_failed", "WARNING", { code: error.code, why: error.message });
+  } finally {
+    state.tidying = false;
+  }
+}
+
+function measure(state: State, ctx: Context): void {
+  const { lanes, fill, deadLetters } = state.outbox.status;
+  ctx.metrics.gauge("wal.outbox.fill", fill);
+  ctx.metrics.gauge("wal.outbox.dead_letters", deadLetters);
+  for (const [lane, { records }] of Object.entries(lanes)) {
+    ctx.metrics.gauge("wal.outbox.records", records, { lane });
+  }
+}
+
+/** When too many records wait already, the next one waits until there is room. */
+function asLog(wal: Wal): OutboxLog {
+  return {
+    append: (record) => wal.appendWhenRoom(record),
+    read: () => wal.read(),
+    compact: (keep) => wal.compact(keep),
+    get status() {
+      return wal.status;
+    },
+  };
+}
+
+async function open(ctx: Context): Promise<State> {
+  const { directory, runId, strict, retentionHours, lanes } = ctx.config;
+  const own = runId === undefined ? {} : { logId: logIdOf(`${runId}/wal`) };
+  const files = ctx.resource(walFiles, () => systemFiles);
+  const wal = await Wal.open({ files, directory, clock: ctx.clock, salvage: !strict, ...own });
+  announceRecovery(wal, ctx);
+  try {
+    const retention = { keepMs: retentionHours * HOUR_MS };
+    const outbox = await Outbox.open(asLog(wal), { clock: ctx.clock, lanes, retention });
+    return { wal, outbox, degraded: false, tidying: false };
+  } catch (error) {
+    await wal.close();
+    throw error;
+  }
 }
 
 /** Writes the write-ahead log; a record it has confirmed survives a crash. */
 export const walWriter = defineActor(import.meta.url, WalProtocol, {
   config: configSchema,
+  // A slow disk slows down who writes; nothing is refused before a sender has waited its time.
+  mailbox: { capacity: 1_024, overflow: "wait" },
 
   async setup(ctx): Promise<State> {
-    const { directory, strict } = ctx.config;
-    const wal = await Wal.open({ files: systemFiles, directory, salvage: !strict });
-    announceRecovery(wal, ctx);
-    const state: State = { wal, known: new Map(), prunedAtMs: 0 };
-    try {
-      await recall(state);
-      await pruneSometimes(state, ctx);
-    } catch (error) {
-      await wal.close();
-      throw error;
-    }
+    const state = await open(ctx);
+    await tidy(state, ctx);
+    ctx.every(TIDY_EVERY_MS, () => {
+      tidy(state, ctx).catch((error: unknown) => crash(error, ctx));
+    });
     return state;
   },
 
   receive: {
-    async append(state, { records }, ctx) {
-      const startedMs = ctx.clock.monotonicMs();
-      try {
-        const sequences = await appendAll(state, records);
-        ctx.metrics.observe("wal.append_ms", ctx.clock.monotonicMs() - startedMs);
-        ctx.metrics.gauge("wal.bytes", state.wal.status.bytes);
-        await pruneSometimes(state, ctx);
-        return { sequences };
-      } catch (error) {
-        if (!EsperError.is(error)) throw error;
-        ctx.metrics.count("wal.append_failures_total", { code: error.code });
-        ctx.emit("wal.append_failed", error.row.level, { code: error.code, why: error.message });
-        throw error;
-      }
+    // The next message is looked at while this one is written, so that both share a flush.
+    append: (state, { records }, ctx) => ctx.answerLater(append(state, records, ctx)),
+
+    next(state, { limit, lanes }) {
+      const records = state.outbox
+        .next(limit, lanes)
+        .map(({ id: recordId, lane, subject, timeMs, payload: bytes, attempts }) => {
+          return { recordId, lane, subject, timeMs, bytes, attempts };
+        });
+      const abandoned = state.outbox.takeGivenUp().map(({ id: recordId, lane, why }) => {
+        return { recordId, lane, why };
+      });
+      return { records, abandoned };
     },
+
+    acknowledge(state, { ids }, ctx) {
+      const done = told(state, state.outbox.acknowledge(ids), ctx);
+      return ctx.answerLater(done.then((acknowledged) => ({ acknowledged })));
+    },
+
+    fail(state, { recordId, why, never = false }, ctx) {
+      return ctx.answerLater(told(state, state.outbox.fail(recordId, why, { never }), ctx));
+    },
+
+    notes: (state, { prefix }) => state.outbox.notes(prefix),
 
     status(state) {
       const { records, bytes, recovered, tornBytes } = state.wal.status;
-      return { records, bytes, recovered, tornBytes };
+      const { degraded, outbox } = state;
+      return { records, bytes, recovered, tornBytes, degraded, outbox: outbox.status };
     },
   },
 

@@ -166,6 +166,12 @@ export const TolariaProtocol = protocol("tolaria", {
   halt: call<{ reason: string }, { step: number }>({ lane: "system" }),
 });
 
+/** The whole state of a training as data: what a checkpoint is made of. */
+export interface TrainingState {
+  readonly meta: Readonly<Record<string, unknown>>;
+  readonly arrays: Readonly<Record<string, Float32Array | Float64Array | Int32Array | Uint8Array>>;
+}
+
 /** Weatherlight: the root actor on the main thread, which follows the run. */
 export const WeatherlightProtocol = protocol("weatherlight", {
   ready: cast<{ actor: string; starts: number }>(),
@@ -185,9 +191,23 @@ export const WeatherlightProtocol = protocol("weatherlight", {
     trainingLoss: number;
   }>({ lane: "bulk" }),
   transition: cast<{ incarnation: number; transition: SeedTransition }>(),
+  /** Answered when it is on disk and was read back. */
   checkpoint: call<
-    { incarnation: number; step: number; final: boolean; bytes: Uint8Array },
+    { incarnation: number; step: number; final: boolean; state: TrainingState },
     { stored: boolean }
+  >(),
+  /** The newest intact checkpoint up to a step, as bytes; null when there is none. */
+  restore: call<
+    { incarnation: number; upToStep: number },
+    { step: number; bytes: Uint8Array } | null
+  >(),
+  /**
+   * The trainer goes back to a step: from here on it is a new incarnation, with the decisions that
+   * were missed so far. Null when the run is over or belongs to another incarnation already.
+   */
+  rollback: call<
+    { incarnation: number; step: number; missedDecisions: readonly number[] },
+    { incarnation: number; missedDecisions: readonly number[] } | null
   >(),
   finished: call<{ incarnation: number; result: RunResult }, null>(),
   failed: call<{ incarnation: number; code: string; message: string }, null>(),

@@ -53,12 +53,20 @@ const packr = new Packr({ useRecords: false, mapsAsObjects: false, variableMapSi
 const unpackr = new Unpackr({ useRecords: false, mapsAsObjects: false, copyBuffers: true });
 
 type Fields = Readonly<Record<string, number>>;
+type Ordered = readonly (readonly [name: string, number: number])[];
 
-function toWire(value: object, fields: Fields): Map<number, unknown> {
+/** In the order of the numbers; sorted once, not for every frame. */
+const ordered = (fields: Fields): Ordered =>
+  Object.entries(fields).sort(([, left], [, right]) => left - right);
+
+const COMMAND_ORDER = ordered(COMMAND_FIELDS);
+const SEED_OPERATION_ORDER = ordered(SEED_OPERATION_FIELDS);
+const REPORT_ORDER = ordered(REPORT_FIELDS);
+
+function toWire(value: object, fields: Ordered): Map<number, unknown> {
   const map = new Map<number, unknown>();
   const source = value as Record<string, unknown>;
-  const ordered = Object.entries(fields).sort(([, left], [, right]) => left - right);
-  for (const [name, number] of ordered) {
+  for (const [name, number] of fields) {
     if (source[name] !== undefined) map.set(number, source[name]);
   }
   return map;
@@ -128,10 +136,10 @@ export function encodeCommand(command: AdaptationCommand): Uint8Array {
             operation: SeedOperation[seedOperation.operation],
             parameters: sortedMap(seedOperation.parameters),
           },
-          SEED_OPERATION_FIELDS,
+          SEED_OPERATION_ORDER,
         ),
     },
-    COMMAND_FIELDS,
+    COMMAND_ORDER,
   );
   return new Uint8Array(packr.pack(map));
 }
@@ -157,7 +165,7 @@ export function encodeFieldReport(report: FieldReport): Uint8Array {
       outcome: FieldReportOutcome[report.outcome],
       metrics: sortedMap(report.metrics),
     },
-    REPORT_FIELDS,
+    REPORT_ORDER,
   );
   return new Uint8Array(packr.pack(map));
 }

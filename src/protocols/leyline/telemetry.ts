@@ -14,6 +14,7 @@ export interface TelemetryEvent {
   readonly attributes: Attributes;
 }
 
+/** How the values of a metric belong together. */
 export type MetricKind = "counter" | "gauge" | "histogram";
 
 /** One measured value. Counters are cumulative; a histogram point carries its quantiles. */

@@ -13,6 +13,7 @@ import type { ControlClient } from "../inspect/control-client.ts";
 import type { SignalWatch } from "../run/signals.ts";
 import type { CancellationToken } from "../token.ts";
 import type { EsperConfig, TopologySpec } from "../topology.ts";
+import type { DurableDeps } from "./durable-deps.ts";
 
 /** A stream the program writes to. */
 export interface Output {
@@ -123,7 +124,7 @@ export interface CliDeps {
   readonly stderr: Output;
   readonly environment: Environment;
   readonly clock: Clock;
-  readonly files: Pick<Files, "open" | "stat" | "list" | "remove">;
+  readonly files: Pick<Files, "open" | "stat" | "list" | "remove" | "freeBytes">;
   readonly signals: Pick<SignalWatch, "hold" | "received">;
   /** The checked configuration; null asks for the default. */
   loadConfig(file: string | null): Promise<LoadedConfig>;
@@ -153,4 +154,6 @@ export interface CliDeps {
    * @throws {CONTROL_UNREACHABLE}
    */
   openControl(ref: RunRef): Promise<RunConnection>;
+  /** What a run has on disk: its logs, backups of them, its checkpoints. */
+  readonly durable: DurableDeps;
 }

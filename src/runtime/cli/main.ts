@@ -6,6 +6,7 @@ import { Command } from "commander";
 import { EsperError } from "../../protocols/errors.ts";
 import { EXIT, EXIT_TABLE } from "../run/exit.ts";
 import { LATEST } from "../run/run-dir.ts";
+import { checkpointCommand } from "./commands/checkpoint-group.ts";
 import { runConfigCheck, runConfigPrint } from "./commands/config.ts";
 import { runDoctor } from "./commands/doctor.ts";
 import { type InspectValues, runInspect } from "./commands/inspect.ts";
@@ -19,6 +20,7 @@ import {
   runPredict,
   runReport,
 } from "./commands/use-run.ts";
+import { walCommand } from "./commands/wal-group.ts";
 import type { CliDeps } from "./deps.ts";
 import {
   isParserFarewell,
@@ -35,10 +37,8 @@ import {
   type TrainValues,
   trainOptions,
   watchOption,
-  writtenOptions,
 } from "./options.ts";
-
-const NAME = "esper";
+import { NAME, readFlags } from "./read-flags.ts";
 
 const EXAMPLES = `Examples:
   ${NAME}                                         train on two spirals and watch the network grow
@@ -48,6 +48,7 @@ const EXAMPLES = `Examples:
   ${NAME} evaluate latest --data new.csv          score it on data it has not seen
   ${NAME} predict latest --data new.csv --out predictions.csv
   ${NAME} inspect latest --watch                  look into a run from another terminal
+  ${NAME} wal backup latest /mnt/other/first      save a run, also while it runs
   ${NAME} --fault kill:tamiyo@3s                  watch a failure being survived`;
 
 const EXIT_CODES = `Exit codes:
@@ -90,6 +91,9 @@ function buildProgram(deps: CliDeps, session: Session): Command {
     .helpCommand("help [command]", "show the help of a command")
     .addHelpText("after", `\n${EXAMPLES}\n\n${EXIT_CODES}`);
   for (const option of trainOptions()) program.addOption(option);
+  const ended = (exitCode: number): void => {
+    session.exitCode = exitCode;
+  };
   const commands = [
     trainCommand(deps, session),
     evaluateCommand(deps, session),
@@ -97,6 +101,8 @@ function buildProgram(deps: CliDeps, session: Session): Command {
     reportCommand(deps, session),
     runsCommand(deps, session),
     inspectCommand(deps, session),
+    walCommand(deps, ended),
+    checkpointCommand(deps, ended),
     configCommand(deps, session),
     doctorCommand(deps, session),
   ];
@@ -226,32 +232,4 @@ function doctorCommand(deps: CliDeps, session: Session): Command {
   return command.action(async () => {
     session.exitCode = await runDoctor(readFlags<GlobalValues>(command), deps);
   });
-}
-
-/**
- * The flags of a command that does not train.
- * @throws {USAGE} when a flag of `train` was written before it.
- */
-function readFlags<Values extends object>(command: Command): Values {
-  const { values } = collectGiven<Values>(command);
-  const global = new Set(globalOptions().map((option) => option.attributeName()));
-  // The root also has the flags of train, so it takes them before it knows the command.
-  for (let above = command.parent; above !== null; above = above.parent) {
-    const foreign = above.options.find(
-      (option) =>
-        writtenOptions(above).includes(option.attributeName()) &&
-        !global.has(option.attributeName()),
-    );
-    if (foreign === undefined) continue;
-    const own = command.options.some((option) => option.long === foreign.long);
-    throw new EsperError(
-      "USAGE",
-      own
-        ? `${foreign.long} must stand after ${command.name()}`
-        : `${foreign.long} does not apply to ${command.name()}. ` +
-            `See \`${NAME} ${command.name()} --help\`.`,
-      { flag: foreign.long, command: command.name() },
-    );
-  }
-  return values;
 }

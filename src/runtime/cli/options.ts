@@ -282,6 +282,61 @@ export function watchOption(): Option {
   ).preset("1");
 }
 
+/** Which records `wal inspect` shows. */
+export function recordOptions(): Option[] {
+  const highest = Number.MAX_SAFE_INTEGER;
+  return [
+    option("--records", "show the records, one by one", false, "off"),
+    option(
+      "--from <n>",
+      "with --records: the first record's number in each log",
+      null,
+      "1",
+      parseInteger("--from", 1, highest),
+    ),
+    option(
+      "--limit <n>",
+      "with --records: records of each log, at most",
+      null,
+      "100",
+      parseInteger("--limit", 1, highest),
+    ),
+  ];
+}
+
+/** Whether `wal restore` mends a run from its own good records. */
+export function repairOption(): Option {
+  return option("--repair", "go back to the last good record, without a backup", false, "off");
+}
+
+/** How long `wal soak` works, and where. */
+export function soakOptions(): Option[] {
+  return [
+    option("--seconds <n>", "how long", 10, undefined, parseNumber("--seconds", 0.1, 86_400)),
+    option(
+      "--kills <n>",
+      "end after so many kills, if that comes first",
+      null,
+      "as many as fit",
+      parseInteger("--kills", 1, 1_000_000),
+    ),
+    option(
+      "--seed <n>",
+      "seed of every random choice",
+      42,
+      undefined,
+      parseInteger("--seed", 0, Number.MAX_SAFE_INTEGER),
+    ),
+    option(
+      "--directory <dir>",
+      "an empty folder for the log, which is kept",
+      null,
+      "a temporary one",
+      parsePath("--directory"),
+    ),
+  ];
+}
+
 /** Where a command writes its file. */
 export function outOption(help: string, shown: string): Option {
   return option("--out <file>", help, null, shown, parsePath("--out"));

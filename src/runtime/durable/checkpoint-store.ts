@@ -1,23 +1,34 @@
 /**
- * Checkpoints of one run in a directory. A save is whole or not there; the newest intact one is
- * always found, whatever happened to the others. Keeps the last three and the final one.
+ * Checkpoints of one run in a directory. A save is whole, read back and named, or not there; the
+ * newest intact one is always found, whatever happened to the others. Old ones are pruned by count
+ * and age; that and the index are housekeeping, and their failure is told but fails no save.
  */
 import { join } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
-import { type Checkpoint, decodeCheckpoint } from "./checkpoint.ts";
-import { atomicWrite, type Files, isMissing, removeIfPresent } from "./files.ts";
+import { decodeCheckpoint } from "./checkpoint.ts";
+import { describeMeta, writeCheckpoint } from "./checkpoint-file.ts";
+import type { Checkpoint } from "./checkpoint-format.ts";
+import {
+  type CheckpointEntry,
+  checkpointName,
+  listCheckpoints,
+  newestFirst,
+  readName,
+  writeIndex,
+} from "./checkpoint-index.ts";
+import { DEFAULT_RETENTION, doomed, type Retention } from "./checkpoint-retention.ts";
+import { type Files, isMissing, removeIfPresent } from "./files.ts";
 
-const KEPT = 3;
-const NAME = /^(step|final)-(\d{12})\.ckpt$/;
+const UNFINISHED = /\.ckpt\.tmp$/;
 
-interface Entry {
+interface Found {
   readonly path: string;
   readonly step: number;
   readonly final: boolean;
 }
 
 /** An intact checkpoint, with its bytes and what they decode to. */
-export interface StoredCheckpoint extends Entry {
+export interface StoredCheckpoint extends Found {
   readonly bytes: Uint8Array;
   readonly checkpoint: Checkpoint;
 }
@@ -29,51 +40,96 @@ export interface SkippedCheckpoint {
   readonly error: EsperError;
 }
 
+/** A checkpoint that is on disk and was read back. */
+export interface SavedCheckpoint {
+  readonly path: string;
+  readonly bytes: number;
+  readonly digest: string;
+  /** Why old checkpoints or the index are not as they should be; the save itself is good. */
+  readonly housekeeping: EsperError | null;
+}
+
+/** What a save is told besides the state. */
+export interface SaveOptions {
+  readonly final?: boolean;
+  /** Wall clock. */
+  readonly nowMs: number;
+}
+
+/** One process saves into a directory at a time; any number may look. */
 export class CheckpointStore {
   readonly #files: Files;
   readonly #directory: string;
   readonly #modelPath: string | null;
+  readonly #retention: Retention;
+  /** What this store has verified itself: a disk without room for the index forgets nothing. */
+  readonly #verified = new Map<string, CheckpointEntry>();
 
   /** A final checkpoint is also written to `modelPath` when one is given. */
-  constructor(files: Files, directory: string, modelPath: string | null = null) {
+  constructor(
+    files: Files,
+    directory: string,
+    modelPath: string | null = null,
+    retention: Retention = DEFAULT_RETENTION,
+  ) {
     this.#files = files;
     this.#directory = directory;
     this.#modelPath = modelPath;
+    this.#retention = retention;
   }
 
   /**
-   * Stores the state after `step` optimizer steps. Returns its path once it is on disk.
-   * Checkpoints of later steps belong to a future that was given up, and are removed.
-   * @throws {STORAGE_FULL} @throws {STORAGE_FAILED} with all earlier checkpoints untouched.
+   * Stores the state after `step` optimizer steps; returns once it is on disk and was read back.
+   * Checkpoints of later steps belong to a future that was given up, and are removed before.
+   * @throws {STORAGE_FULL} @throws {STORAGE_FAILED} @throws {CHECKPOINT_DIGEST} with all earlier
+   * checkpoints untouched.
    */
   async save(
     step: number,
-    bytes: Uint8Array,
-    options: { readonly final?: boolean } = {},
-  ): Promise<string> {
-    const final = options.final ?? false;
-    const name = `${final ? "final" : "step"}-${String(step).padStart(12, "0")}.ckpt`;
+    checkpoint: Checkpoint,
+    { final = false, nowMs }: SaveOptions,
+  ): Promise<SavedCheckpoint> {
+    const name = checkpointName(step, final);
     const path = join(this.#directory, name);
     await this.#files.makeDirectory(this.#directory);
-    await atomicWrite(this.#files, path, bytes);
-    if (final && this.#modelPath !== null) await atomicWrite(this.#files, this.#modelPath, bytes);
-    await this.#prune(step);
-    return path;
+    const { bytes, digest } = await writeCheckpoint(this.#files, path, checkpoint);
+    if (final && this.#modelPath !== null) {
+      await writeCheckpoint(this.#files, this.#modelPath, checkpoint);
+    }
+    await this.#giveUpAfter(step);
+    const { epoch } = describeMeta(checkpoint.meta);
+    this.#verified.set(name, {
+      ...{ path, name, step, final, bytes, epoch, digest, flaw: null },
+      ...{ savedMs: nowMs, verifiedMs: nowMs },
+    });
+    return { path, bytes, digest, housekeeping: await this.#keepHouse(nowMs) };
   }
 
-  /** The newest intact checkpoint, or null, and the newer ones that were damaged. */
-  async latestGood(): Promise<{
+  /** What is there, newest first, without reading it whole. */
+  async list(): Promise<readonly CheckpointEntry[]> {
+    const entries = await listCheckpoints(this.#files, this.#directory);
+    return entries.map((entry) => {
+      const own = this.#verified.get(entry.name);
+      return own?.digest === entry.digest && own.bytes === entry.bytes ? own : entry;
+    });
+  }
+
+  /** The newest intact checkpoint up to a step, or null, and the newer ones that were damaged. */
+  async latestGood(upToStep = Number.POSITIVE_INFINITY): Promise<{
     readonly good: StoredCheckpoint | null;
     readonly damaged: readonly SkippedCheckpoint[];
   }> {
     const damaged: SkippedCheckpoint[] = [];
-    for (const entry of await this.#entries()) {
-      const bytes = await this.#files.read(entry.path);
+    for (const entry of await this.#found()) {
+      if (entry.step > upToStep) continue;
       try {
+        const bytes = await this.#files.read(entry.path);
         const checkpoint = decodeCheckpoint(bytes, entry.path);
         return { good: { ...entry, bytes, checkpoint }, damaged };
       } catch (error) {
-        if (!EsperError.is(error, "CHECKPOINT_DIGEST")) throw error;
+        const isDamage = EsperError.is(error, "CHECKPOINT_DIGEST");
+        // A sector that cannot be read is damage too; the older checkpoints are elsewhere.
+        if (!isDamage && !EsperError.is(error, "STORAGE_FAILED")) throw error;
         damaged.push({ path: entry.path, step: entry.step, error });
       }
     }
@@ -96,29 +152,50 @@ export class CheckpointStore {
     );
   }
 
-  /** Newest first; of equal steps the final one first. */
-  async #entries(): Promise<Entry[]> {
-    const names = await this.#files.list(this.#directory).catch((error: unknown) => {
+  async #names(): Promise<readonly string[]> {
+    return this.#files.list(this.#directory).catch((error: unknown) => {
       if (isMissing(error)) return [];
       throw error;
     });
-    const entries = names.flatMap((name) => {
-      const match = NAME.exec(name);
-      if (match === null) return [];
-      const path = join(this.#directory, name);
-      return [{ path, step: Number(match[2]), final: match[1] === "final" }];
-    });
-    return entries.sort(
-      (left, right) => right.step - left.step || Number(right.final) - Number(left.final),
-    );
   }
 
-  async #prune(step: number): Promise<void> {
-    const entries = await this.#entries();
-    const abandoned = entries.filter((entry) => entry.step > step);
-    const ordinary = entries.filter((entry) => entry.step <= step && !entry.final);
-    const doomed = [...abandoned, ...ordinary.slice(KEPT)];
-    for (const { path } of doomed) await removeIfPresent(this.#files, path);
-    if (doomed.length > 0) await this.#files.syncDirectory(this.#directory);
+  /** Newest first; of equal steps the final one first. */
+  async #found(): Promise<readonly Found[]> {
+    const found = (await this.#names()).flatMap((name) => {
+      const said = readName(name);
+      return said === null ? [] : [{ path: join(this.#directory, name), ...said }];
+    });
+    return found.sort(newestFirst);
+  }
+
+  /** Part of the promise of a save: the next start would find a given-up future first. */
+  async #giveUpAfter(step: number): Promise<void> {
+    const abandoned = (await this.#found()).filter((found) => found.step > step);
+    for (const { path } of abandoned) await removeIfPresent(this.#files, path);
+    if (abandoned.length > 0) await this.#files.syncDirectory(this.#directory);
+  }
+
+  async #keepHouse(nowMs: number): Promise<EsperError | null> {
+    try {
+      const kept = await this.#prune(nowMs);
+      await writeIndex(this.#files, this.#directory, kept);
+      return null;
+    } catch (error) {
+      if (EsperError.is(error)) return error;
+      throw error;
+    }
+  }
+
+  /** Removes what may go and returns what stays. */
+  async #prune(nowMs: number): Promise<readonly CheckpointEntry[]> {
+    const entries = await this.list();
+    const unfinished = (await this.#names()).filter((name) => UNFINISHED.test(name));
+    const leftOver = unfinished.map((name) => join(this.#directory, name));
+    const going = new Set(doomed(entries, this.#retention, nowMs));
+    const paths = [...leftOver, ...[...going].map(({ path }) => path)];
+    for (const path of paths) await removeIfPresent(this.#files, path);
+    for (const { name } of going) this.#verified.delete(name);
+    if (paths.length > 0) await this.#files.syncDirectory(this.#directory);
+    return entries.filter((entry) => !going.has(entry));
   }
 }

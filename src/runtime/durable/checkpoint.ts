@@ -1,45 +1,40 @@
 /**
- * The checkpoint container: a JSON manifest and named float arrays under one SHA-256 digest. Data
- * only: nothing in it is ever run. Reading checks size, digest, depth and bounds before any value
- * is handed out, so damaged or hostile bytes end in CHECKPOINT_DIGEST and nothing else.
- * Layout, little-endian: magic 8 bytes, version u32, manifest length u32, manifest, arrays (each
- * at a multiple of 8), SHA-256 of all before it.
+ * A checkpoint as bytes: a JSON manifest and named arrays, all under SHA-256. Data only: nothing in
+ * it is ever run. Reading checks size, layout, depth and digests before any value is handed out, so
+ * damaged or hostile bytes end in CHECKPOINT_DIGEST and nothing else. Equal contents give equal
+ * bytes. Whoever has a thread to keep free writes with `checkpoint-file.ts` instead.
  */
 import { createHash } from "node:crypto";
-import { z } from "zod";
-import { EsperError, invariant } from "../../protocols/errors.ts";
+import { type EsperError, invariant } from "../../protocols/errors.ts";
+import {
+  type ArrayEntry,
+  align,
+  arrayFrom,
+  bytesOf,
+  CHECKPOINT_VERSION,
+  type Checkpoint,
+  type CheckpointFlaw,
+  type CheckpointHead,
+  DIGEST_BYTES,
+  damaged,
+  HEADER_BYTES,
+  isFlaw,
+  MAGIC,
+  MAX_CHECKPOINT_BYTES,
+  MAX_MANIFEST_BYTES,
+  paddingFlaw,
+  readHead,
+  typeOf,
+  viewOf,
+} from "./checkpoint-format.ts";
 import { crc32c } from "./crc32c.ts";
 
-/** What a checkpoint carries: plain JSON data and arrays by name. */
-export interface Checkpoint {
-  readonly meta: Readonly<Record<string, unknown>>;
-  readonly arrays: Readonly<Record<string, Float32Array>>;
+export type { Checkpoint, CheckpointArray } from "./checkpoint-format.ts";
+
+/** Hex SHA-256 of the bytes. */
+export function sha256(bytes: Uint8Array): string {
+  return createHash("sha256").update(bytes).digest("hex");
 }
-
-export const MAX_CHECKPOINT_BYTES = 2 ** 31 - 1;
-const MAX_MANIFEST_BYTES = 64 * 1_048_576;
-const MAX_MANIFEST_DEPTH = 64;
-const MAGIC = new TextEncoder().encode("ESPERCKP");
-const CONTAINER_VERSION = 1;
-const HEADER_BYTES = 16;
-const DIGEST_BYTES = 32;
-const ALIGNMENT = 8;
-
-const manifestSchema = z.strictObject({
-  meta: z.record(z.string(), z.unknown()),
-  arrays: z.array(
-    z.strictObject({
-      name: z.string(),
-      length: z.int().nonnegative(),
-      offset: z.int().nonnegative(),
-      crc32c: z.int().nonnegative(),
-    }),
-  ),
-});
-type Manifest = z.infer<typeof manifestSchema>;
-type ArrayEntry = Manifest["arrays"][number];
-
-const align = (offset: number): number => Math.ceil(offset / ALIGNMENT) * ALIGNMENT;
 
 /** JSON would turn these into null without a word. */
 function refuseNonFinite(key: string, value: unknown): unknown {
@@ -50,147 +45,116 @@ function refuseNonFinite(key: string, value: unknown): unknown {
   return value;
 }
 
-function bytesOf(array: Float32Array): Uint8Array {
-  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+/** Where everything goes; the digests are not known yet, but their length is. */
+export interface Layout {
+  readonly entries: readonly ArrayEntry[];
+  readonly start: number;
+  readonly total: number;
+  /** The bytes before the arrays, with the digest of each array in the order of `entries`. */
+  head(digests: readonly string[]): Uint8Array;
 }
 
-/** The arrays by name, so that equal checkpoints have equal bytes. */
-function layOut(arrays: Checkpoint["arrays"]): { entries: ArrayEntry[]; bytes: number } {
+/** Lays a checkpoint out, without looking at what is in its arrays. */
+export function layOut({ meta, arrays }: Checkpoint): Layout {
   let offset = 0;
   const entries = Object.keys(arrays)
     .sort()
-    .map((name) => {
-      const array = arrays[name] as Float32Array;
+    .map((name): ArrayEntry => {
+      const array = arrays[name] as Checkpoint["arrays"][string];
       const at = offset;
       offset = align(offset + array.byteLength);
-      return { name, length: array.length, offset: at, crc32c: crc32c(bytesOf(array)) };
+      return { name, type: typeOf(array), length: array.length, offset: at, check: "" };
     });
-  return { entries, bytes: offset };
-}
-
-/** The container's bytes; equal contents give equal bytes. */
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const { meta, arrays } = checkpoint;
-  const { entries, bytes } = layOut(arrays);
-  const json = JSON.stringify({ meta, arrays: entries }, refuseNonFinite);
-  const manifest = new TextEncoder().encode(json);
-  const start = align(HEADER_BYTES + manifest.byteLength);
-  const total = start + bytes + DIGEST_BYTES;
+  const encode = (digests: readonly string[]): Uint8Array => {
+    const listed = entries.map(({ name, type, length, offset: at }, index) => {
+      return { name, type, length, offset: at, sha256: digests[index] };
+    });
+    return new TextEncoder().encode(JSON.stringify({ meta, arrays: listed }, refuseNonFinite));
+  };
+  const blank = "0".repeat(2 * DIGEST_BYTES);
+  const manifestBytes = encode(entries.map(() => blank)).byteLength;
+  const start = align(HEADER_BYTES + manifestBytes);
+  const total = start + offset + DIGEST_BYTES;
   invariant(
-    manifest.byteLength <= MAX_MANIFEST_BYTES && total <= MAX_CHECKPOINT_BYTES,
+    manifestBytes <= MAX_MANIFEST_BYTES && total <= MAX_CHECKPOINT_BYTES,
     `a checkpoint of ${total} bytes is within the limit`,
   );
+  const head = (digests: readonly string[]): Uint8Array => {
+    const bytes = new Uint8Array(start);
+    const view = new DataView(bytes.buffer);
+    bytes.set(MAGIC);
+    view.setUint32(8, CHECKPOINT_VERSION, true);
+    view.setUint32(12, manifestBytes, true);
+    bytes.set(encode(digests), HEADER_BYTES);
+    return bytes;
+  };
+  return { entries, start, total, head };
+}
+
+/** The whole container at once. */
+export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  const { entries, start, total, head } = layOut(checkpoint);
+  const arrays = entries.map(({ name }) => {
+    return viewOf(checkpoint.arrays[name] as Checkpoint["arrays"][string]);
+  });
   const target = new Uint8Array(total);
-  const view = new DataView(target.buffer);
-  target.set(MAGIC);
-  view.setUint32(8, CONTAINER_VERSION, true);
-  view.setUint32(12, manifest.byteLength, true);
-  target.set(manifest, HEADER_BYTES);
-  for (const { name, offset } of entries) {
-    target.set(bytesOf(arrays[name] as Float32Array), start + offset);
-  }
-  target.set(digestOf(target.subarray(0, total - DIGEST_BYTES)), total - DIGEST_BYTES);
+  const first = head(arrays.map(sha256));
+  target.set(first);
+  entries.forEach((entry, index) => {
+    target.set(arrays[index] as Uint8Array, start + entry.offset);
+  });
+  target.set(createHash("sha256").update(first).digest(), total - DIGEST_BYTES);
   return target;
 }
 
-function digestOf(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest();
-}
-
-function damaged(path: string, offset: number, why: string): EsperError {
-  return new EsperError(
-    "CHECKPOINT_DIGEST",
-    `${path} is not an intact checkpoint: ${why} (byte ${offset}). Use an earlier checkpoint`,
-    { path, offset, why },
-  );
-}
-
-/** A whole string, so that brackets inside it do not count, or one bracket. */
-const JSON_STRUCTURE = /"[^"\\]*(?:\\.[^"\\]*)*"|[[{]|[\]}]/g;
-
-/** Nesting depth of JSON text, without building any value. */
-function jsonDepth(text: string): number {
-  let depth = 0;
-  let deepest = 0;
-  for (const [token] of text.matchAll(JSON_STRUCTURE)) {
-    if (token === "{" || token === "[") deepest = Math.max(deepest, ++depth);
-    else if (token === "}" || token === "]") depth--;
-  }
-  return deepest;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined;
-    throw error;
-  }
-}
-
-function readManifest(bytes: Uint8Array, path: string): { manifest: Manifest; start: number } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const length = view.getUint32(12, true);
-  const end = HEADER_BYTES + length;
-  if (length > MAX_MANIFEST_BYTES || end > bytes.byteLength - DIGEST_BYTES) {
-    throw damaged(path, 12, `its manifest cannot have ${length} bytes`);
-  }
-  const text = new TextDecoder().decode(bytes.subarray(HEADER_BYTES, end));
-  if (jsonDepth(text) > MAX_MANIFEST_DEPTH) {
-    throw damaged(path, HEADER_BYTES, `its manifest is nested deeper than ${MAX_MANIFEST_DEPTH}`);
-  }
-  const parsed = manifestSchema.safeParse(parseJson(text));
-  if (!parsed.success) throw damaged(path, HEADER_BYTES, "its manifest cannot be read");
-  return { manifest: parsed.data, start: align(end) };
-}
-
-/** Where the damage is, as near as the checksums inside can tell. */
-function locateDamage(bytes: Uint8Array, path: string): EsperError {
-  const why = "its digest does not match";
-  const { manifest, start } = readManifest(bytes, path);
-  for (const { offset, length, crc32c: expected } of manifest.arrays) {
-    const from = start + offset;
-    const array = bytes.subarray(from, from + length * Float32Array.BYTES_PER_ELEMENT);
-    if (crc32c(array) !== expected) return damaged(path, from, why);
-  }
-  return damaged(path, HEADER_BYTES, why);
-}
-
-function readArray(bytes: Uint8Array, entry: ArrayEntry, start: number, path: string) {
+/** What is wrong with an array's bytes, or null. */
+function arrayFlaw(bytes: Uint8Array, entry: ArrayEntry, start: number): CheckpointFlaw | null {
   const from = start + entry.offset;
-  const to = from + entry.length * Float32Array.BYTES_PER_ELEMENT;
-  if (to > bytes.byteLength - DIGEST_BYTES) {
-    throw damaged(path, from, `the array "${entry.name}" does not fit into the file`);
+  const to = from + bytesOf(entry);
+  const array = bytes.subarray(from, to);
+  const found = typeof entry.check === "number" ? crc32c(array) : sha256(array);
+  if (found === entry.check) return paddingFlaw(bytes, to);
+  const why = `the digest of the array "${entry.name}" does not match`;
+  return { offset: from, why, expected: String(entry.check), found: String(found) };
+}
+
+/** What is wrong with a file whose head makes sense, or null. */
+function contentFlaw(bytes: Uint8Array, head: CheckpointHead): CheckpointFlaw | null {
+  const { version, entries, start, total } = head;
+  const digestAt = total - DIGEST_BYTES;
+  const found = sha256(bytes.subarray(0, version === 1 ? digestAt : start));
+  const expected = Buffer.from(bytes.subarray(digestAt)).toString("hex");
+  const why = "its digest does not match";
+  const whole = found === expected ? null : { offset: HEADER_BYTES, why, expected, found };
+  // The digest of version 2 covers the head alone, and a wrong head makes the rest meaningless.
+  if (whole !== null && version !== 1) return whole;
+  for (const entry of entries) {
+    const flaw = arrayFlaw(bytes, entry, start);
+    if (flaw !== null) return flaw;
   }
-  // Copied: an array of its own is aligned, and the caller's bytes may be reused.
-  return new Float32Array(new Uint8Array(bytes.subarray(from, to)).buffer);
+  return whole;
+}
+
+/** The head of intact bytes, or what is wrong with them. */
+export function inspectCheckpoint(bytes: Uint8Array): CheckpointHead | CheckpointFlaw {
+  const head = readHead(bytes, bytes.byteLength);
+  return isFlaw(head) ? head : (contentFlaw(bytes, head) ?? head);
 }
 
 /**
- * The inverse of `encodeCheckpoint`. `path` is only for the message.
- * @throws {CHECKPOINT_DIGEST} naming the file and the offset when the bytes are not intact.
+ * The inverse of `encodeCheckpoint`, for every version there ever was. `path` is only for the
+ * message.
+ * @throws {CHECKPOINT_DIGEST} naming file, offset, expected and found when it is not intact.
  */
 export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
-  const { byteLength } = bytes;
-  if (byteLength < HEADER_BYTES + DIGEST_BYTES || byteLength > MAX_CHECKPOINT_BYTES) {
-    throw damaged(path, byteLength, `it cannot have ${byteLength} bytes`);
-  }
-  if (!MAGIC.every((byte, index) => bytes[index] === byte)) {
-    throw damaged(path, 0, "it does not begin like a checkpoint");
-  }
-  const view = new DataView(bytes.buffer, bytes.byteOffset, byteLength);
-  const version = view.getUint32(8, true);
-  if (version !== CONTAINER_VERSION) {
-    throw damaged(path, 8, `its format is ${version}, and this program reads ${CONTAINER_VERSION}`);
-  }
-  const body = bytes.subarray(0, byteLength - DIGEST_BYTES);
-  const digest = bytes.subarray(byteLength - DIGEST_BYTES);
-  if (!digestOf(body).every((byte, index) => digest[index] === byte)) {
-    throw locateDamage(bytes, path);
-  }
-  const { manifest, start } = readManifest(bytes, path);
-  const arrays = manifest.arrays.map(
-    (entry) => [entry.name, readArray(bytes, entry, start, path)] as const,
-  );
-  return { meta: manifest.meta, arrays: Object.fromEntries(arrays) };
+  const head = inspectCheckpoint(bytes);
+  if (isFlaw(head)) throw damaged(path, head) satisfies EsperError;
+  const arrays = head.entries.map((entry) => {
+    const from = head.start + entry.offset;
+    return [
+      entry.name,
+      arrayFrom(entry.type, bytes.subarray(from, from + bytesOf(entry))),
+    ] as const;
+  });
+  return { meta: head.meta, arrays: Object.fromEntries(arrays) };
 }

@@ -1,30 +1,27 @@
 /**
- * The only importer of node:fs. Everything durable is written against the `Files` interface, so
- * that tests can inject a disk that fails. Every operation either does the whole of what it says
- * or throws a coded error that names the path, the operation and the errno; none is retried.
+ * Whole operations on a disk, made of the raw calls of disk.ts. Everything durable is written
+ * against the `Files` interface, so that tests can inject a disk that fails. Every operation does
+ * the whole of what it says or throws a coded error that names the path, the operation and the
+ * errno. Short writes and reads go on; an interrupted call is repeated a few times; an fsync never
+ * is, because the second answer of the system could be a lie.
  */
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
-import {
-  link,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  stat,
-  symlink,
-  unlink,
-} from "node:fs/promises";
 import { dirname } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
+import {
+  type Disk,
+  type DiskHandle,
+  type DiskStat,
+  type EntryKind,
+  type OpenMode,
+  systemDisk,
+} from "./disk.ts";
 
-/** "read": must exist. "write": created when missing. "create": must not exist yet. */
-export type OpenMode = "read" | "write" | "create";
+export type { EntryKind, OpenMode } from "./disk.ts";
 
 /** Sizes in bytes, times in milliseconds since 1970. */
 export interface FileStat {
+  readonly kind: EntryKind;
   readonly size: number;
   readonly isDirectory: boolean;
   readonly modifiedMs: number;
@@ -38,6 +35,8 @@ export interface OpenFile {
   readonly path: string;
   /** Up to `length` bytes from `offset`; fewer only at the end of the file. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Fills `target` from `offset` on; returns how many bytes, fewer only at the end of the file. */
+  readInto(target: Uint8Array, offset: number): Promise<number>;
   /** Writes all the bytes at `offset`, or throws; a throw may leave a part of them behind. */
   write(bytes: Uint8Array, offset: number): Promise<void>;
   /** Cuts the file, or lengthens it with zeros. */
@@ -58,14 +57,18 @@ export interface Files {
   read(path: string): Promise<Uint8Array>;
   /** What lies at the path, links followed. */
   stat(path: string): Promise<FileStat>;
+  /** What lies at the path itself: a link is told as a link. */
+  lstat(path: string): Promise<FileStat>;
   /** Names in the directory, sorted. */
   list(path: string): Promise<readonly string[]>;
-  /** Creates the directory and its parents; an existing one is left as it is. */
+  /** Creates the directory and its parents, durably; an existing one is left as it is. */
   makeDirectory(path: string): Promise<void>;
   /** Replaces `to` in one step if it exists. */
   rename(from: string, to: string): Promise<void>;
   /** Removes a file or a link. */
   remove(path: string): Promise<void>;
+  /** Removes a directory that is empty. */
+  removeDirectory(path: string): Promise<void>;
   /** A second name for the same file; fails with EEXIST when `created` exists. */
   link(existing: string, created: string): Promise<void>;
   /** A link at `path` that points to `target`. */
@@ -74,48 +77,82 @@ export interface Files {
   readLink(path: string): Promise<string>;
   /** Makes creations, renames and removals inside the directory durable. */
   syncDirectory(path: string): Promise<void>;
+  /** Bytes that this user may still write where the path is. */
+  freeBytes(path: string): Promise<number>;
 }
 
 /** For files that hold a secret or signed commands. */
 export const PRIVATE_PERMISSIONS = 0o600;
 const SHARED_PERMISSIONS = 0o644;
 
-const NO_ROOM: ReadonlySet<string> = new Set(["ENOSPC", "EDQUOT", "EFBIG"]);
+/** Errors that say that there is no room, and what helps. */
+const NO_ROOM: Readonly<Record<string, string>> = {
+  ENOSPC: "free space there, then resume",
+  EDQUOT: "the quota of this user is used up; free space there, then resume",
+  EFBIG: "the limit for the size of one file is reached; raise it (ulimit -f), then resume",
+};
 
-/** Turns what node threw into STORAGE_FULL or STORAGE_FAILED. */
+const REMEDIES: Readonly<Record<string, string>> = {
+  EIO: "the device failed; check the disk and the log of the system",
+  EROFS: "the file system is mounted read-only; mount it writable, or use another directory",
+  EMFILE: "too many open files in this process; raise the limit (ulimit -n)",
+  ENFILE: "too many open files on this machine; close some, or raise fs.file-max",
+  EISDIR: "a directory is there, and a file is expected",
+  ENOTDIR: "a part of the path is a file, and a directory is expected",
+  ELOOP: "the links of the path lead in a circle",
+};
+const REMEDY = "check that it exists and may be accessed";
+
+function errnoOf(cause: unknown): string {
+  const given = cause instanceof Error && "code" in cause ? cause.code : undefined;
+  return typeof given === "string" ? given : "UNKNOWN";
+}
+
+/** Turns what a disk threw into STORAGE_FULL or STORAGE_FAILED. */
 export function storageError(cause: unknown, operation: string, path: string): EsperError {
   if (EsperError.is(cause)) return cause;
-  const given = cause instanceof Error && "code" in cause ? cause.code : undefined;
-  const errno = typeof given === "string" ? given : "UNKNOWN";
+  const errno = errnoOf(cause);
   const details = { path, operation, errno };
-  if (NO_ROOM.has(errno)) {
-    return new EsperError(
-      "STORAGE_FULL",
-      `no room on the disk to ${operation} ${path} (${errno}): free space there, then resume`,
-      details,
-      cause,
-    );
+  const room = NO_ROOM[errno];
+  if (room !== undefined) {
+    const message = `no room on the disk to ${operation} ${path} (${errno}): ${room}`;
+    return new EsperError("STORAGE_FULL", message, details, cause);
   }
-  return new EsperError(
-    "STORAGE_FAILED",
-    `cannot ${operation} ${path} (${errno}): check that it exists and may be accessed`,
-    details,
-    cause,
-  );
+  const message = `cannot ${operation} ${path} (${errno}): ${REMEDIES[errno] ?? REMEDY}`;
+  return new EsperError("STORAGE_FAILED", message, details, cause);
+}
+
+function errnoAmong(error: unknown, errnos: readonly string[]): boolean {
+  if (!EsperError.is(error, "STORAGE_FAILED")) return false;
+  return errnos.some((errno) => error.details["errno"] === errno);
 }
 
 /** True when the error says that a file or directory is not there. */
 export function isMissing(error: unknown): boolean {
-  if (!EsperError.is(error, "STORAGE_FAILED")) return false;
   // ENOTDIR: a parent of the path is a file.
-  return error.details["errno"] === "ENOENT" || error.details["errno"] === "ENOTDIR";
+  return errnoAmong(error, ["ENOENT", "ENOTDIR"]);
 }
 
 /** True when the error says that the name is already taken. */
 export function isTaken(error: unknown): boolean {
-  return EsperError.is(error, "STORAGE_FAILED") && error.details["errno"] === "EEXIST";
+  return errnoAmong(error, ["EEXIST"]);
 }
 
+const INTERRUPTED: ReadonlySet<string> = new Set(["EINTR", "EAGAIN"]);
+const REPEATS = 8;
+
+/** A raw call that may be made again: not a sync, which could lie, and not a close. */
+async function repeated<T>(call: () => Promise<T>): Promise<T> {
+  for (let left = REPEATS; ; left--) {
+    try {
+      return await call();
+    } catch (cause) {
+      if (left === 0 || !INTERRUPTED.has(errnoOf(cause))) throw cause;
+    }
+  }
+}
+
+/** Tells of a failure with the operation and the path. */
 async function attempt<T>(operation: string, path: string, action: () => Promise<T>): Promise<T> {
   try {
     return await action();
@@ -124,82 +161,137 @@ async function attempt<T>(operation: string, path: string, action: () => Promise
   }
 }
 
-const FLAGS = {
-  read: constants.O_RDONLY,
-  write: constants.O_RDWR | constants.O_CREAT,
-  create: constants.O_RDWR | constants.O_CREAT | constants.O_EXCL,
-} as const;
+/** One raw call that may be repeated. */
+const call = <T>(operation: string, path: string, action: () => Promise<T>): Promise<T> =>
+  attempt(operation, path, () => repeated(action));
 
-type NodeHandle = Awaited<ReturnType<typeof open>>;
-
-async function readFully(handle: NodeHandle, offset: number, length: number): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
+/** Fills `target`; returns how much, less only at the end of the file. */
+async function readInto(handle: DiskHandle, target: Uint8Array, offset: number): Promise<number> {
   let done = 0;
-  while (done < length) {
-    const { bytesRead } = await handle.read(bytes, done, length - done, offset + done);
-    if (bytesRead === 0) break;
-    done += bytesRead;
+  while (done < target.byteLength) {
+    const count = await repeated(() => handle.read(target.subarray(done), offset + done));
+    if (count === 0) break;
+    done += count;
   }
-  return bytes.subarray(0, done);
+  return done;
 }
 
-async function writeFully(handle: NodeHandle, bytes: Uint8Array, offset: number): Promise<void> {
+async function readFully(handle: DiskHandle, offset: number, length: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(length);
+  return bytes.subarray(0, await readInto(handle, bytes, offset));
+}
+
+async function writeFully(handle: DiskHandle, bytes: Uint8Array, offset: number): Promise<void> {
   let done = 0;
   while (done < bytes.byteLength) {
-    const rest = bytes.byteLength - done;
-    const { bytesWritten } = await handle.write(bytes, done, rest, offset + done);
-    done += bytesWritten;
+    const count = await repeated(() => handle.write(bytes.subarray(done), offset + done));
+    if (count === 0) throw Object.assign(new Error("nothing was written"), { code: "EIO" });
+    done += count;
   }
 }
 
-function openFile(handle: NodeHandle, path: string): OpenFile {
+function openFile(handle: DiskHandle, path: string): OpenFile {
   return {
     path,
     read: (offset, length) => attempt("read", path, () => readFully(handle, offset, length)),
+    readInto: (target, offset) => attempt("read", path, () => readInto(handle, target, offset)),
     write: (bytes, offset) => attempt("write", path, () => writeFully(handle, bytes, offset)),
-    truncate: (size) => attempt("truncate", path, () => handle.truncate(size)),
-    size: () => attempt("stat", path, async () => (await handle.stat()).size),
+    truncate: (size) => call("truncate", path, () => handle.truncate(size)),
+    size: () => call("stat", path, async () => (await handle.stat()).size),
     sync: () => attempt("fsync", path, () => handle.datasync()),
     close: () => attempt("close", path, () => handle.close()),
   };
 }
 
+/** Runs `use` and closes; of two failures the first is told. */
+async function closing<T>(file: { close(): Promise<void> }, use: () => Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await use();
+  } catch (error) {
+    await file.close().catch(() => undefined);
+    throw error;
+  }
+  await file.close();
+  return result;
+}
+
+const PIECE_BYTES = 65_536;
+const UNSIZED_BYTES = 16 * 1_048_576;
+
+/** Files of the system (/proc) say that they are empty and are not; some (/dev) never end. */
+async function readUnsized(handle: DiskHandle): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let offset = 0; ; ) {
+    const piece = await readFully(handle, offset, PIECE_BYTES);
+    pieces.push(piece);
+    offset += piece.byteLength;
+    if (piece.byteLength < PIECE_BYTES) return new Uint8Array(Buffer.concat(pieces));
+    if (offset >= UNSIZED_BYTES) {
+      throw Object.assign(new Error("it has no end"), { code: "EOVERFLOW" });
+    }
+  }
+}
+
+async function readWhole(disk: Disk, path: string): Promise<Uint8Array> {
+  const handle = await repeated(() => disk.open(path, "read", 0));
+  return closing(handle, async () => {
+    const { size } = await repeated(() => handle.stat());
+    return size > 0 ? readFully(handle, 0, size) : readUnsized(handle);
+  });
+}
+
+function fileStat(found: DiskStat): FileStat {
+  return { ...found, isDirectory: found.kind === "directory" };
+}
+
+/** An existing directory may lie in one that others own; what is new must be made durable. */
+const NOT_OURS = ["EACCES", "EPERM", "EROFS"] as const;
+
+async function makeDirectory(files: Files, disk: Disk, path: string): Promise<void> {
+  const operation = "create directory";
+  const parent = dirname(path);
+  const found = await statIfPresent(files, path);
+  if (found === null) {
+    if (parent !== path) await makeDirectory(files, disk, parent);
+    // Another process may have been faster.
+    await call(operation, path, () => disk.makeDirectory(path)).catch((error: unknown) => {
+      if (!isTaken(error)) throw error;
+    });
+  } else if (!found.isDirectory) {
+    const cause = Object.assign(new Error("a file is there"), { code: "EEXIST" });
+    throw storageError(cause, operation, path);
+  }
+  // Also when it is there: whoever made it may have been killed before this.
+  await files.syncDirectory(parent).catch((error: unknown) => {
+    if (found === null || !errnoAmong(error, NOT_OURS)) throw error;
+  });
+}
+
+/** Whole operations on this disk. */
+export function filesOn(disk: Disk): Files {
+  const files: Files = {
+    open: (path, mode, permissions = SHARED_PERMISSIONS) =>
+      call("open", path, async () => openFile(await disk.open(path, mode, permissions), path)),
+    read: (path) => attempt("read", path, () => readWhole(disk, path)),
+    stat: (path) => call("stat", path, async () => fileStat(await disk.stat(path))),
+    lstat: (path) => call("stat", path, async () => fileStat(await disk.lstat(path))),
+    list: (path) => call("list", path, async () => (await disk.list(path)).sort()),
+    makeDirectory: (path) => makeDirectory(files, disk, path),
+    rename: (from, to) => call("rename", from, () => disk.rename(from, to)),
+    remove: (path) => call("remove", path, () => disk.remove(path)),
+    removeDirectory: (path) => call("remove directory", path, () => disk.removeDirectory(path)),
+    link: (existing, created) => call("link", created, () => disk.link(existing, created)),
+    symlink: (target, path) => call("symlink", path, () => disk.symlink(target, path)),
+    readLink: (path) => call("read link", path, () => disk.readLink(path)),
+    syncDirectory: (path) => attempt("fsync", path, () => disk.syncDirectory(path)),
+    freeBytes: (path) => call("measure free space of", path, () => disk.freeBytes(path)),
+  };
+  return files;
+}
+
 /** The real disk. */
-export const systemFiles: Files = {
-  open: (path, mode, permissions = SHARED_PERMISSIONS) =>
-    attempt("open", path, async () => openFile(await open(path, FLAGS[mode], permissions), path)),
-  read: (path) =>
-    attempt("read", path, async () => {
-      const bytes = await readFile(path);
-      return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    }),
-  stat: (path) =>
-    attempt("stat", path, async () => {
-      const found = await stat(path);
-      const { size, mtimeMs: modifiedMs, uid: owner } = found;
-      const permissions = found.mode & 0o7777;
-      return { size, isDirectory: found.isDirectory(), modifiedMs, owner, permissions };
-    }),
-  list: (path) => attempt("list", path, async () => (await readdir(path)).sort()),
-  makeDirectory: (path) =>
-    attempt("create directory", path, async () => {
-      await mkdir(path, { recursive: true });
-    }),
-  rename: (from, to) => attempt("rename", from, () => rename(from, to)),
-  remove: (path) => attempt("remove", path, () => unlink(path)),
-  link: (existing, created) => attempt("link", created, () => link(existing, created)),
-  symlink: (target, path) => attempt("symlink", path, () => symlink(target, path)),
-  readLink: (path) => attempt("read link", path, () => readlink(path)),
-  syncDirectory: (path) =>
-    attempt("fsync", path, async () => {
-      const handle = await open(path, "r");
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-    }),
-};
+export const systemFiles: Files = filesOn(systemDisk);
 
 /** Nothing at the path, or its stat. */
 export async function statIfPresent(files: Files, path: string): Promise<FileStat | null> {
@@ -237,20 +329,24 @@ async function writeSynced(
   permissions: number,
 ): Promise<void> {
   const file = await files.open(path, "create", permissions);
-  try {
+  await closing(file, async () => {
     await file.write(bytes, 0);
     await file.sync();
-  } finally {
-    await file.close();
-  }
+  });
+}
+
+/** Removes what a failed operation left; the caller must see the first error, not this one's. */
+async function sweep(files: Files, temporary: string): Promise<void> {
+  await removeIfPresent(files, temporary).catch((left: unknown) => {
+    if (!EsperError.is(left)) throw left;
+  });
 }
 
 /**
- * Replaces the file as a whole: after a crash at any moment the path holds the old or the new
- * bytes, never a mix. One writer per path at a time; a left-over temporary file is replaced.
+ * As `atomicWrite`, but a crash may still bring the old bytes back until the directory is synced.
  * @throws {STORAGE_FULL} @throws {STORAGE_FAILED} with the old bytes still in place.
  */
-export async function atomicWrite(
+export async function replaceUnsynced(
   files: Files,
   path: string,
   bytes: Uint8Array,
@@ -262,12 +358,24 @@ export async function atomicWrite(
     await writeSynced(files, temporary, bytes, permissions);
     await files.rename(temporary, path);
   } catch (error) {
-    // The caller must see the first error; a temporary file that stays is replaced next time.
-    await removeIfPresent(files, temporary).catch((left: unknown) => {
-      if (!EsperError.is(left)) throw left;
-    });
+    await sweep(files, temporary);
     throw error;
   }
+}
+
+/**
+ * Replaces the file as a whole: after a crash at any moment the path holds the old or the new
+ * bytes, never a mix. One writer per path at a time; a left-over temporary file is replaced.
+ * @throws {STORAGE_FULL} @throws {STORAGE_FAILED} with the old bytes in place, or the new ones when
+ * only the last step failed: making the new name durable.
+ */
+export async function atomicWrite(
+  files: Files,
+  path: string,
+  bytes: Uint8Array,
+  permissions = SHARED_PERMISSIONS,
+): Promise<void> {
+  await replaceUnsynced(files, path, bytes, permissions);
   await files.syncDirectory(dirname(path));
 }
 
@@ -276,6 +384,11 @@ export async function replaceLink(files: Files, target: string, path: string): P
   // Two processes may do this at once: each needs its own temporary name.
   const temporary = `${path}.${randomBytes(4).toString("hex")}.tmp`;
   await files.symlink(target, temporary);
-  await files.rename(temporary, path);
+  try {
+    await files.rename(temporary, path);
+  } catch (error) {
+    await sweep(files, temporary);
+    throw error;
+  }
   await files.syncDirectory(dirname(path));
 }

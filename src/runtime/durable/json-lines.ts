@@ -3,7 +3,8 @@
  * it counts; whatever a crash or a failed write left behind that size is cut off before anything
  * else is written, so a reader sees complete lines or nothing.
  */
-import { atomicWrite, type Files, type OpenFile } from "./files.ts";
+import { dirname } from "node:path";
+import { type Files, type OpenFile, replaceUnsynced } from "./files.ts";
 
 const NEWLINE = 0x0a;
 const TAIL_BYTES = 65_536;
@@ -29,6 +30,7 @@ async function wholeSize(file: OpenFile, size: number): Promise<number> {
   return 0;
 }
 
+/** An open file of JSON lines, written by one owner. */
 export class JsonLines {
   readonly path: string;
   readonly #files: Files;
@@ -37,6 +39,8 @@ export class JsonLines {
   #size: number;
   /** True when bytes behind the size may have been written. */
   #dirty = false;
+  /** False while a crash could take the file's name away, and its lines with it. */
+  #named = false;
 
   private constructor(files: Files, path: string, file: OpenFile, size: number) {
     this.#files = files;
@@ -92,24 +96,29 @@ export class JsonLines {
     await this.#cut(await this.#open());
   }
 
+  /** The bytes that count. */
   async read(): Promise<Uint8Array> {
     return (await this.#files.read(this.path)).subarray(0, this.#size);
   }
 
-  /** Replaces the whole contents in one step. */
+  /** Replaces the whole contents in one step; a crash keeps them for certain after `sync`. */
   async replace(lines: Uint8Array): Promise<void> {
-    await atomicWrite(this.#files, this.path, lines);
+    await replaceUnsynced(this.#files, this.path, lines);
     const old = this.#file;
     this.#file = null;
     this.#size = lines.byteLength;
     this.#dirty = false;
+    this.#named = false;
     // The old handle leads to bytes that have no name any more.
     await old?.close();
+    await this.#name();
     await this.#open();
   }
 
+  /** Makes the lines durable, and the file's name when that is new. */
   async sync(): Promise<void> {
     await (await this.#open()).sync();
+    await this.#name();
   }
 
   /** Idempotent. */
@@ -122,6 +131,12 @@ export class JsonLines {
   async #open(): Promise<OpenFile> {
     this.#file ??= await this.#files.open(this.path, "write");
     return this.#file;
+  }
+
+  async #name(): Promise<void> {
+    if (this.#named) return;
+    await this.#files.syncDirectory(dirname(this.path));
+    this.#named = true;
   }
 
   async #cut(file: OpenFile): Promise<void> {

@@ -1,28 +1,34 @@
 /**
- * Opens a log directory: checks every segment, cuts a torn tail, and leaves all that is readable
- * truly on disk. The last segment is rewritten as a whole unless it is known to be synced, because
- * after a failed fsync the page cache can show bytes that the disk never got.
- * Damage stops a strict open; a salvage keeps the valid prefix and moves the rest aside.
+ * Opens a log directory. First everything is judged and nothing is changed; then a torn tail is
+ * cut, and what is readable is made truly durable. Damage stops a strict open; a salvage keeps the
+ * valid prefix and moves the rest aside. What is no log of ours is refused in both modes.
  */
-import { randomBytes } from "node:crypto";
-import { join } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
+import { atomicWrite, type Files, PRIVATE_PERMISSIONS, removeIfPresent } from "./files.ts";
+import { type LogId, randomLogId } from "./frame.ts";
+import { beginsWithMagic, eachFrameBehind } from "./segment-scan.ts";
+import { dropSegments, moveAside, saveRest, settleTail } from "./wal-mend.ts";
 import {
-  atomicWrite,
-  type Files,
-  PRIVATE_PERMISSIONS,
-  removeIfPresent,
-  statIfPresent,
-} from "./files.ts";
-import { frameBytes, LOG_ID_BYTES, writeFrame } from "./frame.ts";
-import { type SegmentScan, scanSegment } from "./segment-scan.ts";
+  type LogFlaw,
+  LogWalk,
+  listSegments,
+  type SegmentName,
+  segmentPath,
+  type WalkedSegment,
+} from "./wal-walk.ts";
+import { FileWindow } from "./wal-window.ts";
 
+/** What is known of a segment of an open log. */
 export interface Segment {
   readonly path: string;
   readonly firstSequence: number;
+  /** The number behind the last record that it covers, kept or compacted away. */
+  nextSequence: number;
   records: number;
   bytes: number;
   newestTimeMs: number;
+  /** A compacted segment: nothing may be appended to it. */
+  readonly ended: boolean;
 }
 
 /** What a salvage set aside. */
@@ -35,7 +41,7 @@ export interface Salvage {
 }
 
 export interface Recovery {
-  readonly logId: Uint8Array;
+  readonly logId: LogId;
   /** At least one; the last is the one to append to. */
   readonly segments: Segment[];
   readonly nextSequence: number;
@@ -43,206 +49,218 @@ export interface Recovery {
   readonly salvage: Salvage | null;
 }
 
-const SUFFIX = ".wal";
-const SEGMENT_NAME = /^\d{16}\.wal$/;
-
-/** The path of the segment that starts with this record. */
-export function segmentPath(directory: string, firstSequence: number): string {
-  return join(directory, `${String(firstSequence).padStart(16, "0")}${SUFFIX}`);
+export interface RecoveryOptions {
+  readonly salvage: boolean;
+  /** The id that the log must have. */
+  readonly logId: LogId | null;
 }
 
-/** A commit frame: everything before it is on disk. */
-export function commitFrame(logId: Uint8Array, lastSequence: number, timeMs: number): Uint8Array {
-  const bytes = new Uint8Array(frameBytes(0));
-  const frame = { kind: "commit", logId, timeMs, payload: new Uint8Array(0) } as const;
-  writeFrame(bytes, 0, { ...frame, sequence: lastSequence, committed: lastSequence });
-  return bytes;
+/** A segment that holds nothing yet. */
+export function newSegment(directory: string, firstSequence: number): Segment {
+  const path = segmentPath(directory, firstSequence);
+  const empty = { records: 0, bytes: 0, newestTimeMs: 0, ended: false };
+  return { path, firstSequence, nextSequence: firstSequence, ...empty };
 }
 
-interface Damage {
-  readonly offset: number;
-  readonly why: string;
+interface Judged {
+  readonly segment: Segment;
+  /** The size of the file, and where the bytes begin that may be in the page cache only. */
+  readonly size: number;
+  readonly provenBytes: number;
 }
 
-interface Progress {
-  readonly files: Files;
-  readonly directory: string;
-  readonly segments: Segment[];
-  logId: Uint8Array | null;
-  nextSequence: number;
+interface Judgement {
+  readonly judged: Judged[];
+  logId: LogId | null;
   tornBytes: number;
+  leftovers: readonly SegmentName[];
+  flaw: LogFlaw | null;
 }
 
-function corrupt(file: string, damage: Damage, progress: Progress, records: number): EsperError {
-  const { offset, why } = damage;
+const recordsIn = ({ judged }: Judgement): number =>
+  judged.reduce((sum, { segment }) => sum + segment.records, 0);
+
+function take(judgement: Judgement, { path, firstSequence, size, scan }: WalkedSegment): void {
+  const { records, nextSequence, newestTimeMs, goodBytes: bytes, ended } = scan;
+  const numbers = { firstSequence, nextSequence, records, bytes, newestTimeMs };
+  const segment = { path, ...numbers, ended };
+  judgement.judged.push({ segment, size, provenBytes: scan.provenBytes });
+  if (scan.flaw?.kind === "torn") judgement.tornBytes += size - bytes;
+}
+
+/** Reads on until the end or the first flaw that is more than a torn tail. */
+async function judge(
+  files: Files,
+  names: readonly SegmentName[],
+  logId: LogId | null,
+): Promise<Judgement> {
+  const walk = new LogWalk(files, names, logId);
+  const { leftovers } = walk;
+  const found: Judgement = { judged: [], logId: null, tornBytes: 0, leftovers, flaw: null };
+  try {
+    for (let open = await walk.open(); open !== null; open = await walk.open()) {
+      const [gap] = open.flaws;
+      found.flaw = gap ?? null;
+      if (found.flaw !== null) break;
+      await open.scan.all();
+      const flaws = await walk.settle(open);
+      take(found, open);
+      found.flaw = flaws.find(({ kind }) => kind !== "torn") ?? null;
+      if (found.flaw !== null) break;
+    }
+  } finally {
+    await walk.close();
+  }
+  found.logId = walk.logId;
+  return found;
+}
+
+const HINTS = {
+  WAL_CORRUPT: "Restore the file from a copy, or reopen with salvage to keep those records",
+  WAL_FOREIGN: "Name the log of this run, or give this run a directory of its own",
+  WAL_NOT_A_LOG: "Move it away, or name the directory of the log; nothing was changed",
+  WAL_VERSION: "Open the log with the version that wrote it; nothing was changed",
+} as const;
+
+function refusal(
+  code: keyof typeof HINTS,
+  flaw: LogFlaw,
+  more: { readonly directory: string; readonly recoverableRecords: number },
+): EsperError {
+  const { file, offset, why, expected, found } = flaw;
+  const intact =
+    code === "WAL_CORRUPT" ? `; ${more.recoverableRecords} records before it are intact` : "";
+  const what = code === "WAL_CORRUPT" ? "is damaged" : "cannot be used";
   return new EsperError(
-    "WAL_CORRUPT",
-    `${file} is damaged at byte ${offset}: ${why}; ${records} records before it are intact. ` +
-      "Restore the file from a copy, or reopen with salvage to keep those records",
-    { file, offset, why, recoverableRecords: records, directory: progress.directory },
+    code,
+    `${file} ${what} at byte ${offset}: ${why} (expected ${expected}, found ${found})${intact}. ` +
+      HINTS[code],
+    { file, offset, why, expected, found, ...more },
   );
 }
 
-async function freeName(files: Files, wanted: string): Promise<string> {
-  for (let number = 1; ; number++) {
-    const name = number === 1 ? `${wanted}.broken` : `${wanted}.broken.${number}`;
-    if ((await statIfPresent(files, name)) === null) return name;
+/** True when the file does not begin like a log and no frame of any log stands anywhere in it. */
+async function isNoLog(files: Files, path: string): Promise<boolean> {
+  const window = await FileWindow.open(files, path);
+  try {
+    if (await beginsWithMagic(window)) return false;
+    let isLog = false;
+    await eachFrameBehind(window, 0, () => {
+      isLog = true;
+      return false;
+    });
+    return !isLog;
+  } finally {
+    await window.close();
   }
 }
 
-async function rewrite(
-  progress: Progress,
-  segment: Segment,
-  bytes: Uint8Array,
-  scan: SegmentScan,
+/** The code with which the log must be refused whatever the mode, or null. */
+async function hopeless(
+  files: Files,
+  judgement: Judgement,
+  flaw: LogFlaw,
+  options: RecoveryOptions,
+): Promise<keyof typeof HINTS | null> {
+  if (flaw.kind === "version") return "WAL_VERSION";
+  const isStart = flaw.offset === 0 && judgement.judged.length === 1;
+  if (!isStart) return null;
+  if (flaw.kind === "foreign" && options.logId !== null) return "WAL_FOREIGN";
+  return (await isNoLog(files, flaw.file)) ? "WAL_NOT_A_LOG" : null;
+}
+
+/** @throws the reason why the log must not be opened as it is. */
+async function refuseUnlessUsable(
+  files: Files,
+  directory: string,
+  judgement: Judgement,
+  options: RecoveryOptions,
 ): Promise<void> {
-  const good = bytes.subarray(0, scan.goodBytes);
-  const seal =
-    scan.logId === null || scan.goodBytes === 0 || scan.sealed
-      ? new Uint8Array(0)
-      : commitFrame(scan.logId, scan.nextSequence - 1, scan.newestTimeMs);
-  const whole = new Uint8Array(good.byteLength + seal.byteLength);
-  whole.set(good);
-  whole.set(seal, good.byteLength);
-  await atomicWrite(progress.files, segment.path, whole, PRIVATE_PERMISSIONS);
-  segment.bytes = whole.byteLength;
-}
-
-async function setAside(progress: Progress, paths: readonly string[]): Promise<readonly string[]> {
-  const moved: string[] = [];
-  for (const path of paths) {
-    const name = await freeName(progress.files, path);
-    await progress.files.rename(path, name);
-    moved.push(name);
-  }
-  await progress.files.syncDirectory(progress.directory);
-  return moved;
-}
-
-const intactRecords = (progress: Progress): number =>
-  progress.segments.reduce((sum, segment) => sum + segment.records, 0);
-
-/**
- * Takes one segment into the log. Returns the damage found in it, after its valid prefix was taken.
- */
-async function takeSegment(
-  progress: Progress,
-  path: string,
-  firstSequence: number,
-  options: { isLast: boolean; salvage: boolean },
-): Promise<(Damage & { readonly rest: string | null }) | null> {
-  const bytes = await progress.files.read(path);
-  const scan = scanSegment(bytes, {
-    logId: progress.logId,
-    firstSequence,
-    mayBeTorn: options.isLast,
-  });
-  const { records, newestTimeMs, flaw } = scan;
-  if (flaw?.kind === "damaged" && !options.salvage) {
-    throw corrupt(path, flaw, progress, intactRecords(progress) + records);
-  }
-  const segment = { path, firstSequence, records, bytes: scan.goodBytes, newestTimeMs };
-  let rest: string | null = null;
-  if (flaw?.kind === "damaged") {
-    rest = await freeName(progress.files, path);
-    await atomicWrite(progress.files, rest, bytes.subarray(flaw.offset), PRIVATE_PERMISSIONS);
-  }
-  const unproven = options.isLast && !scan.sealed && bytes.byteLength > 0;
-  if (flaw !== null || unproven) await rewrite(progress, segment, bytes, scan);
-  progress.segments.push(segment);
-  progress.logId = scan.logId;
-  progress.nextSequence = scan.nextSequence;
-  if (flaw?.kind === "torn") progress.tornBytes += flaw.bytes;
-  return flaw?.kind === "damaged" ? { ...flaw, rest } : null;
-}
-
-/** The damage between segments: a segment that should stand before this one is gone. */
-function gapBefore(progress: Progress, firstSequence: number): Damage | null {
-  if (progress.segments.length === 0 || firstSequence === progress.nextSequence) return null;
-  const why = `it starts with record ${firstSequence}, but record ${progress.nextSequence} is next`;
-  return { offset: 0, why };
-}
-
-async function takeAll(
-  progress: Progress,
-  names: readonly string[],
-  salvage: boolean,
-): Promise<Salvage | null> {
-  const paths = names.map((name) => join(progress.directory, name));
-  for (const [index, name] of names.entries()) {
-    const path = join(progress.directory, name);
-    const firstSequence = Number.parseInt(name, 10);
-    const gap = gapBefore(progress, firstSequence);
-    if (gap !== null && !salvage) throw corrupt(path, gap, progress, intactRecords(progress));
-    const isLast = index === names.length - 1;
-    const damage =
-      gap === null ? await takeSegment(progress, path, firstSequence, { isLast, salvage }) : null;
-    const found = gap ?? damage;
-    if (found === null) continue;
-    const moved = await setAside(progress, paths.slice(gap === null ? index + 1 : index));
-    const rest = damage?.rest ?? null;
-    return {
-      file: path,
-      offset: found.offset,
-      why: found.why,
-      keptRecords: intactRecords(progress),
-      movedTo: rest === null ? moved : [rest, ...moved],
-    };
-  }
-  return null;
+  const { flaw } = judgement;
+  if (flaw === null) return;
+  const code = await hopeless(files, judgement, flaw, options);
+  if (code === null && options.salvage) return;
+  const more = { directory, recoverableRecords: recordsIn(judgement) };
+  throw refusal(code ?? "WAL_CORRUPT", flaw, more);
 }
 
 /**
  * A segment that was begun and never written holds nothing, and would make a write that a crash
  * cut short in the segment before it look like damage. The first one stays: its name counts.
  */
-async function dropEmptyTail(files: Files, directory: string, names: string[]): Promise<void> {
+async function dropEmptyTail(files: Files, directory: string, judged: Judged[]): Promise<void> {
+  const empty: SegmentName[] = [];
   for (;;) {
-    const last = names.at(-1);
-    if (last === undefined || names.length === 1) return;
-    const path = join(directory, last);
-    if ((await files.stat(path)).size > 0) return;
-    await files.remove(path);
-    names.pop();
+    const last = judged.at(-1);
+    if (last === undefined || judged.length === 1 || last.size > 0) break;
+    empty.push({ ...last.segment, size: 0 });
+    judged.pop();
   }
+  await dropSegments(files, directory, empty);
+}
+
+/** Makes the last segment durable, and begins the first one of a new log. */
+async function settleLast(files: Files, directory: string, judged: Judged[]): Promise<void> {
+  const last = judged.at(-1);
+  const segment = last?.segment ?? newSegment(directory, 1);
+  if (last === undefined) judged.push({ segment, size: 0, provenBytes: 0 });
+  if (last === undefined || segment.bytes === 0) {
+    // Also when it is there: its name may be one that the disk never got.
+    await atomicWrite(files, segment.path, new Uint8Array(0), PRIVATE_PERMISSIONS);
+  } else {
+    await settleTail(files, segment.path, last.provenBytes, segment.bytes);
+  }
+}
+
+/** Cuts at the flaw and moves all that lies behind it aside. */
+async function salvage(
+  files: Files,
+  directory: string,
+  judgement: Judgement,
+  names: readonly SegmentName[],
+): Promise<Salvage | null> {
+  const { flaw, judged } = judgement;
+  if (flaw === null) {
+    await settleLast(files, directory, judged);
+    return null;
+  }
+  const { file, offset, why } = flaw;
+  const rest = flaw.kind === "gap" ? null : await saveRest(files, file, offset);
+  // Before the later segments go: what they leave behind must not look like a torn tail.
+  await settleLast(files, directory, judged);
+  const at = names.findIndex(({ path }) => path === file);
+  const later = names.slice(flaw.kind === "gap" ? at : at + 1);
+  const moved = await moveAside(files, directory, later);
+  const movedTo = rest === null ? moved : [rest, ...moved];
+  return { file, offset, why, keptRecords: recordsIn(judgement), movedTo };
 }
 
 /**
  * Opens or creates the log in `directory`.
  * @throws {WAL_CORRUPT} naming file, offset and how many records are intact, unless `salvage`.
+ * @throws {WAL_FOREIGN} {WAL_NOT_A_LOG} {WAL_VERSION} with nothing changed, also for a salvage.
  */
 export async function recoverLog(
   files: Files,
   directory: string,
-  options: { readonly salvage: boolean },
+  options: RecoveryOptions,
 ): Promise<Recovery> {
   await files.makeDirectory(directory);
-  const present = await files.list(directory);
-  for (const name of present) {
-    if (name.endsWith(".tmp")) await removeIfPresent(files, join(directory, name));
+  const { segments: names, flaws, temporary } = await listSegments(files, directory);
+  const [strange] = flaws;
+  if (strange !== undefined) {
+    throw refusal("WAL_NOT_A_LOG", strange, { directory, recoverableRecords: 0 });
   }
-  const names = present.filter((name) => SEGMENT_NAME.test(name));
-  await dropEmptyTail(files, directory, names);
-  const progress: Progress = {
-    files,
-    directory,
-    segments: [],
-    logId: null,
-    nextSequence: 1,
-    tornBytes: 0,
-  };
-  const salvage = await takeAll(progress, names, options.salvage);
-  if (progress.segments.length === 0) {
-    const path = segmentPath(directory, progress.nextSequence);
-    await atomicWrite(files, path, new Uint8Array(0), PRIVATE_PERMISSIONS);
-    const firstSequence = progress.nextSequence;
-    progress.segments.push({ path, firstSequence, records: 0, bytes: 0, newestTimeMs: 0 });
-  }
-  return {
-    logId: progress.logId ?? new Uint8Array(randomBytes(LOG_ID_BYTES)),
-    segments: progress.segments,
-    nextSequence: progress.nextSequence,
-    tornBytes: progress.tornBytes,
-    salvage,
-  };
+  const judgement = await judge(files, names, options.logId);
+  await refuseUnlessUsable(files, directory, judgement, options);
+
+  for (const path of temporary) await removeIfPresent(files, path);
+  const { judged, leftovers, tornBytes } = judgement;
+  await dropSegments(files, directory, leftovers);
+  const nextSequence = judged.at(-1)?.segment.nextSequence ?? 1;
+  await dropEmptyTail(files, directory, judged);
+  const salvaged = await salvage(files, directory, judgement, names);
+  const segments = judged.map(({ segment }) => segment);
+  const logId = judgement.logId ?? options.logId ?? randomLogId();
+  return { logId, segments, nextSequence, tornBytes, salvage: salvaged };
 }

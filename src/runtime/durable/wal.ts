@@ -1,114 +1,129 @@
 /**
  * A write-ahead log: append-only, checksummed, in segments. An append is acknowledged only after
- * its bytes are on disk; appends that wait together share one fsync. After a failed fsync the log
- * is poisoned for good: what the disk holds is unknown, and asking again could lie. A full disk
- * acknowledges nothing, cuts the half-written frame off and lets the next append try again.
+ * its bytes are on disk; appends that wait together share one write and one fsync. Old segments are
+ * removed whole or compacted while appends go on. After a failed fsync the log is poisoned for
+ * good.
  */
-import { EsperError, invariant } from "../../protocols/errors.ts";
-import { type Files, type OpenFile, PRIVATE_PERMISSIONS, removeIfPresent } from "./files.ts";
-import { frameBytes, writeFrame } from "./frame.ts";
-import { scanSegment } from "./segment-scan.ts";
-import {
-  commitFrame,
-  type Recovery,
-  recoverLog,
-  type Salvage,
-  type Segment,
-  segmentPath,
-} from "./wal-recovery.ts";
+import { EsperError } from "../../protocols/errors.ts";
+import { type Clock, systemClock } from "../clock.ts";
+import type { CancellationToken } from "../token.ts";
+import type { Files } from "./files.ts";
+import { type LogId, logIdText, MAX_RECORD_BYTES } from "./frame.ts";
+import type { Batch } from "./wal-batch.ts";
+import { type CompactionResult, compactSegments } from "./wal-compaction.ts";
+import { Gathering } from "./wal-gather.ts";
+import { type NewRecord, PendingQueue, type QueueStatus } from "./wal-queue.ts";
+import { recoverLog, type Salvage } from "./wal-recovery.ts";
+import { SegmentSet } from "./wal-segments.ts";
+import { LogTail } from "./wal-tail.ts";
+import type { WalRecord } from "./wal-verify.ts";
 
+export { MAX_RECORD_BYTES } from "./frame.ts";
+export type { CompactionResult } from "./wal-compaction.ts";
+export type { WalRecord } from "./wal-verify.ts";
+
+/** Where the log lies, and its bounds. */
 export interface WalOptions {
   readonly files: Files;
   readonly directory: string;
+  readonly clock?: Clock;
+  /** The id that the log must have, of `logIdOf`; a new log without it gets a random one. */
+  readonly logId?: LogId;
   /** True: keep the valid prefix of a damaged log and move the rest to `*.broken`. */
   readonly salvage?: boolean;
   /** A segment that has reached this size is closed and the next one begins. Default 4 MiB. */
   readonly segmentBytes?: number;
   /** Appends that may wait for the disk at once. Default 4,096. */
   readonly pendingRecords?: number;
+  /** Bytes that may wait for the disk at once. Default 16 MiB. */
+  readonly pendingBytes?: number;
 }
 
-/** `timeMs` is wall time in milliseconds since 1970 and decides when a record may be pruned. */
-export interface WalRecord {
-  readonly sequence: number;
-  readonly timeMs: number;
-  readonly payload: Uint8Array;
-}
-
-export interface WalStatus {
+/** What the log holds and what waits for it. */
+export interface WalStatus extends QueueStatus {
+  readonly logId: string;
   readonly records: number;
   readonly bytes: number;
+  readonly segments: number;
   /** Records found by this open, and bytes of an unfinished write that it cut off. */
   readonly recovered: number;
   readonly tornBytes: number;
   readonly lastSequence: number;
   readonly salvage: Salvage | null;
   readonly poisoned: boolean;
+  /** How long the last write with its fsync took, in milliseconds. */
+  readonly lastSyncMs: number;
+  /** Writes with their fsyncs since the opening: fewer than records, because many share one. */
+  readonly flushes: number;
 }
 
-export const MAX_RECORD_BYTES = 1_048_576;
-const BATCH_BYTES = 1_048_576;
 const DEFAULT_SEGMENT_BYTES = 4 * 1_048_576;
 const DEFAULT_PENDING_RECORDS = 4_096;
+const DEFAULT_PENDING_BYTES = 16 * 1_048_576;
 
-interface Pending {
-  readonly timeMs: number;
-  readonly payload: Uint8Array;
-  readonly resolve: (sequence: number) => void;
-  readonly reject: (error: EsperError) => void;
+/** What the opening found, for the status. */
+interface Opened {
+  readonly logId: string;
+  readonly recovered: number;
+  readonly tornBytes: number;
+  readonly salvage: Salvage | null;
 }
 
+/** A write-ahead log in a directory of its own; one writer at a time. */
 export class Wal {
-  readonly #options: Required<Omit<WalOptions, "salvage">>;
-  readonly #recovery: Recovery;
-  readonly #recovered: number;
-  readonly #segments: Segment[];
-  readonly #pending: Pending[] = [];
-  #file: OpenFile;
-  #nextSequence: number;
-  #sealed: boolean;
-  #poison: EsperError | null = null;
+  readonly #directory: string;
+  readonly #opened: Opened;
+  readonly #segments: SegmentSet;
+  readonly #queue: PendingQueue;
+  readonly #tail: LogTail;
+  readonly #gathering: Gathering;
   #draining: Promise<void> | null = null;
-  #closed = false;
+  #closing: Promise<void> | null = null;
 
-  private constructor(options: WalOptions, recovery: Recovery, file: OpenFile) {
-    this.#options = {
-      files: options.files,
-      directory: options.directory,
-      segmentBytes: options.segmentBytes ?? DEFAULT_SEGMENT_BYTES,
-      pendingRecords: options.pendingRecords ?? DEFAULT_PENDING_RECORDS,
-    };
-    this.#recovery = recovery;
-    this.#segments = recovery.segments;
-    this.#nextSequence = recovery.nextSequence;
-    this.#file = file;
-    this.#recovered = this.#segments.reduce((sum, segment) => sum + segment.records, 0);
-    this.#sealed = true;
+  private constructor(
+    options: WalOptions,
+    parts: { opened: Opened; set: SegmentSet; tail: LogTail },
+  ) {
+    const { directory, clock = systemClock } = options;
+    this.#directory = directory;
+    this.#opened = parts.opened;
+    this.#segments = parts.set;
+    this.#tail = parts.tail;
+    const records = options.pendingRecords ?? DEFAULT_PENDING_RECORDS;
+    const bytes = options.pendingBytes ?? DEFAULT_PENDING_BYTES;
+    this.#gathering = new Gathering(clock);
+    this.#queue = new PendingQueue({ records, bytes }, clock, directory);
   }
 
   /**
    * Opens or creates the log.
    * @throws {WAL_CORRUPT} when an acknowledged record is damaged and `salvage` is not set.
+   * @throws {WAL_FOREIGN} {WAL_NOT_A_LOG} {WAL_VERSION} with nothing changed, also for a salvage.
    * @throws {STORAGE_FULL} @throws {STORAGE_FAILED}
    */
   static async open(options: WalOptions): Promise<Wal> {
-    const { files, directory, salvage = false } = options;
-    const recovery = await recoverLog(files, directory, { salvage });
-    const last = recovery.segments.at(-1);
-    invariant(last !== undefined, "a recovered log has a segment");
-    const file = await files.open(last.path, "write", PRIVATE_PERMISSIONS);
-    return new Wal(options, recovery, file);
+    const { files, directory, salvage = false, logId = null, clock = systemClock } = options;
+    const { segmentBytes = DEFAULT_SEGMENT_BYTES } = options;
+    const recovery = await recoverLog(files, directory, { salvage, logId });
+    const tail = await LogTail.open({ files, directory, clock, segmentBytes }, recovery);
+    const set = new SegmentSet({ files, directory, logId: recovery.logId, segmentBytes }, recovery);
+    const { tornBytes } = recovery;
+    const recovered = recovery.segments.reduce((sum, segment) => sum + segment.records, 0);
+    const id = logIdText(recovery.logId);
+    const opened = { logId: id, recovered, tornBytes, salvage: recovery.salvage };
+    return new Wal(options, { opened, set, tail });
   }
 
   get status(): WalStatus {
     return {
-      records: this.#segments.reduce((sum, segment) => sum + segment.records, 0),
-      bytes: this.#segments.reduce((sum, segment) => sum + segment.bytes, 0),
-      recovered: this.#recovered,
-      tornBytes: this.#recovery.tornBytes,
-      lastSequence: this.#nextSequence - 1,
-      salvage: this.#recovery.salvage,
-      poisoned: this.#poison !== null,
+      ...this.#opened,
+      ...this.#queue.status,
+      ...this.#segments.totals,
+      segments: this.#segments.all.length,
+      lastSequence: this.#tail.nextSequence - 1,
+      poisoned: this.#tail.poison !== null,
+      lastSyncMs: this.#tail.lastSyncMs,
+      flushes: this.#tail.flushes,
     };
   }
 
@@ -118,65 +133,83 @@ export class Wal {
    * @throws {WAL_FULL} when the disk has no room: nothing of the record was kept.
    * @throws {WAL_POISONED} after any other failed write or fsync, for ever.
    */
-  append(record: { readonly timeMs: number; readonly payload: Uint8Array }): Promise<number> {
+  append(record: NewRecord): Promise<number> {
     const refusal = this.#refusal(record);
     if (refusal !== null) return Promise.reject(refusal);
-    return new Promise((resolve, reject) => {
-      // Copied, also when it is a Buffer: the caller may reuse it before the bytes are written.
-      this.#pending.push({
-        timeMs: record.timeMs,
-        payload: new Uint8Array(record.payload),
-        resolve,
-        reject,
-      });
-      this.#draining ??= this.#drain();
-    });
+    return this.#started(this.#queue.add(record));
   }
 
-  /** Every record on disk with a sequence number of at least `from`, in order. */
-  async *read(from = 1): AsyncGenerator<WalRecord, void, void> {
-    for (const segment of [...this.#segments]) {
-      if (segment.firstSequence + segment.records <= from) continue;
-      yield* await this.#readSegment(segment, from);
-    }
+  /**
+   * Like `append`, but when too much waits already it waits for its turn, first come, first served.
+   * The record must stay as it is until then. @throws {CANCELLED} before it was let in.
+   */
+  appendWhenRoom(record: NewRecord, token?: CancellationToken): Promise<number> {
+    const refusal = this.#refusal(record);
+    if (refusal !== null) return Promise.reject(refusal);
+    return this.#started(this.#queue.addWhenRoom(record, token));
+  }
+
+  /** True when `append` would let a record with this payload in. */
+  hasRoom(payloadBytes = 0): boolean {
+    return this.#queue.hasRoom(payloadBytes);
+  }
+
+  /** Returns when there is room for such a record. @throws {CANCELLED} @throws {WAL_POISONED} */
+  async whenRoom(payloadBytes = 0, token?: CancellationToken): Promise<void> {
+    const closed = this.#closed();
+    if (closed !== null) throw closed;
+    await this.#queue.whenRoom(payloadBytes, token);
+  }
+
+  /** Every record that is on disk now with a sequence number of at least `from`, in order. */
+  read(from = 1): AsyncGenerator<WalRecord, void, void> {
+    return this.#segments.read(from, this.#tail.nextSequence);
   }
 
   /** Removes whole segments whose records are all older than `beforeMs`; returns how many. */
-  async prune(beforeMs: number): Promise<number> {
-    const { files, directory } = this.#options;
-    let removed = 0;
-    for (;;) {
-      const [oldest] = this.#segments;
-      const isCurrent = this.#segments.length === 1;
-      if (oldest === undefined || isCurrent || oldest.newestTimeMs >= beforeMs) break;
-      await removeIfPresent(files, oldest.path);
-      this.#segments.shift();
-      removed++;
-    }
-    if (removed > 0) await files.syncDirectory(directory);
-    return removed;
+  prune(beforeMs: number): Promise<number> {
+    return this.#segments.prune(beforeMs);
+  }
+
+  /**
+   * Removes the records that `keep` refuses from all segments but the one that is written to.
+   * Numbers stay as they are. A crash or a failure leaves every segment whole, old or new.
+   * @throws {STORAGE_FULL} @throws {STORAGE_FAILED} @throws {WAL_CORRUPT}
+   */
+  compact(keep: (record: WalRecord) => boolean): Promise<CompactionResult> {
+    const closed = this.#closed();
+    if (closed !== null) return Promise.reject(closed);
+    return compactSegments(this.#segments, keep, () => this.#closing !== null);
   }
 
   /** Waits for pending appends, marks the end as committed and closes. Idempotent. */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#draining;
-    if (this.#poison !== null) return;
-    try {
-      if (!this.#sealed) await this.#seal();
-    } finally {
-      if (this.#poison === null) await this.#file.close();
-    }
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
   }
 
-  #refusal(record: { timeMs: number; payload: Uint8Array }): EsperError | null {
-    if (this.#poison !== null) return this.#poison;
-    const { directory, pendingRecords } = this.#options;
-    if (this.#closed) {
-      return new EsperError("ACTOR_STOPPED", `the log in ${directory} is closed`, { directory });
-    }
-    const { timeMs, payload } = record;
+  async #close(): Promise<void> {
+    // In the next turn, so that `#closing` is set and nobody else is let in.
+    await null;
+    const closed = this.#closed();
+    if (closed !== null) this.#queue.refuseWaiting(closed);
+    this.#gathering.stop();
+    await this.#draining;
+    await this.#segments.idle();
+    await this.#tail.close();
+  }
+
+  #closed(): EsperError | null {
+    if (this.#tail.poison !== null) return this.#tail.poison;
+    if (this.#closing === null) return null;
+    const directory = this.#directory;
+    return new EsperError("ACTOR_STOPPED", `the log in ${directory} is closed`, { directory });
+  }
+
+  #refusal({ timeMs, payload }: NewRecord): EsperError | null {
+    const closed = this.#closed();
+    if (closed !== null) return closed;
+    const directory = this.#directory;
     if (!Number.isFinite(timeMs) || timeMs <= 0) {
       return new EsperError(
         "RECORD_WITHOUT_TIME",
@@ -184,181 +217,45 @@ export class Wal {
         { directory, timeMs },
       );
     }
-    if (payload.byteLength > MAX_RECORD_BYTES) {
-      return new EsperError(
-        "FRAME_TOO_LARGE",
-        `a record of ${payload.byteLength} bytes is larger than the ${MAX_RECORD_BYTES} allowed`,
-        { bytes: payload.byteLength, allowed: MAX_RECORD_BYTES },
-      );
-    }
-    if (this.#pending.length < pendingRecords) return null;
+    if (payload.byteLength <= MAX_RECORD_BYTES) return null;
     return new EsperError(
-      "MAILBOX_FULL",
-      `${pendingRecords} records already wait for the disk in ${directory}: try again later`,
-      { directory, depth: this.#pending.length, capacity: pendingRecords },
+      "FRAME_TOO_LARGE",
+      `a record of ${payload.byteLength} bytes is larger than the ${MAX_RECORD_BYTES} allowed`,
+      { bytes: payload.byteLength, allowed: MAX_RECORD_BYTES },
     );
   }
 
-  get #current(): Segment {
-    const segment = this.#segments.at(-1);
-    invariant(segment !== undefined, "a log has a segment");
-    return segment;
-  }
-
-  async #readSegment(segment: Segment, from: number): Promise<WalRecord[]> {
-    const { path, firstSequence } = segment;
-    // Only what was acknowledged: bytes behind it may be in flight.
-    const bytes = (await this.#options.files.read(path)).subarray(0, segment.bytes);
-    const { logId } = this.#recovery;
-    const found: WalRecord[] = [];
-    const expected = { logId, firstSequence, mayBeTorn: false };
-    const { flaw } = scanSegment(bytes, expected, ({ sequence, timeMs, payload }) => {
-      if (sequence >= from) found.push({ sequence, timeMs, payload: new Uint8Array(payload) });
-    });
-    if (flaw === null) return found;
-    throw new EsperError(
-      "WAL_CORRUPT",
-      `${path} was damaged at byte ${flaw.offset} after it was opened; ` +
-        "restart, with salvage if it has no copy",
-      { file: path, offset: flaw.offset },
-    );
+  /** Sees to it that what was added is written. */
+  #started(added: Promise<number>): Promise<number> {
+    this.#draining ??= this.#drain();
+    this.#gathering.arrived(this.#queue.records);
+    return added;
   }
 
   /** One loop at a time writes batches until nothing waits. */
   async #drain(): Promise<void> {
     // Appends made in the same turn share the first batch.
     await null;
-    while (this.#pending.length > 0) {
-      const batch = this.#takeBatch();
-      const failure = this.#poison ?? (await this.#writeBatch(batch));
-      if (failure !== null) for (const { reject } of batch) reject(failure);
+    while (!this.#queue.isEmpty) {
+      if (this.#closing === null && !this.#queue.isHeldUp) {
+        await this.#gathering.pause(this.#queue.records);
+      }
+      const batch = this.#queue.take();
+      if (batch !== null) await this.#flush(batch);
     }
     this.#draining = null;
   }
 
-  #takeBatch(): Pending[] {
-    let bytes = 0;
-    let count = 0;
-    for (const { payload } of this.#pending) {
-      bytes += frameBytes(payload.byteLength);
-      if (count > 0 && bytes > BATCH_BYTES) break;
-      count++;
-    }
-    return this.#pending.splice(0, count);
-  }
-
-  /** Writes, syncs and acknowledges; returns why it could not. */
-  async #writeBatch(batch: readonly Pending[]): Promise<EsperError | null> {
-    try {
-      if (this.#current.bytes >= this.#options.segmentBytes) await this.#roll();
-    } catch (error) {
-      return this.#noRoom(error) ?? (await this.#poisonBy(error));
-    }
-    const bytes = this.#encode(batch);
-    const failure = await this.#store(bytes);
-    if (failure !== null) return failure;
-    const segment = this.#current;
-    segment.records += batch.length;
-    for (const { resolve, timeMs } of batch) {
-      segment.newestTimeMs = Math.max(segment.newestTimeMs, timeMs);
-      resolve(this.#nextSequence++);
-    }
-    this.#sealed = false;
-    return null;
-  }
-
-  #encode(batch: readonly Pending[]): Uint8Array {
-    const total = batch.reduce((sum, { payload }) => sum + frameBytes(payload.byteLength), 0);
-    const bytes = new Uint8Array(total);
-    const committed = this.#nextSequence - 1;
-    const { logId } = this.#recovery;
-    let offset = 0;
-    for (const [index, { timeMs, payload }] of batch.entries()) {
-      const sequence = this.#nextSequence + index;
-      const frame = { kind: "data", logId, sequence, committed, timeMs, payload } as const;
-      offset = writeFrame(bytes, offset, frame);
-    }
-    return bytes;
-  }
-
-  async #store(bytes: Uint8Array): Promise<EsperError | null> {
-    const segment = this.#current;
-    try {
-      await this.#file.write(bytes, segment.bytes);
-    } catch (error) {
-      const full = this.#noRoom(error);
-      return full === null ? this.#poisonBy(error) : this.#cutBack(full);
-    }
-    try {
-      await this.#file.sync();
-    } catch (error) {
-      return this.#poisonBy(error);
-    }
-    segment.bytes += bytes.byteLength;
-    return null;
-  }
-
-  async #cutBack(full: EsperError): Promise<EsperError> {
-    try {
-      await this.#file.truncate(this.#current.bytes);
-      return full;
-    } catch (error) {
-      return this.#poisonBy(error);
-    }
-  }
-
-  async #roll(): Promise<void> {
-    const { files, directory } = this.#options;
-    const path = segmentPath(directory, this.#nextSequence);
-    const file = await files.open(path, "write", PRIVATE_PERMISSIONS);
-    try {
-      await files.syncDirectory(directory);
-    } catch (error) {
-      // The empty file stays: the next attempt has the same name, because nothing was appended.
-      await file.close();
-      throw error;
-    }
-    const firstSequence = this.#nextSequence;
-    const previous = this.#file;
-    this.#segments.push({ path, firstSequence, records: 0, bytes: 0, newestTimeMs: 0 });
-    this.#file = file;
-    await previous.close();
-  }
-
-  async #seal(): Promise<void> {
-    const { logId } = this.#recovery;
-    const { newestTimeMs } = this.#current;
-    const failure = await this.#store(commitFrame(logId, this.#nextSequence - 1, newestTimeMs));
-    // Without the mark the next open only works harder; a full disk must not fail the shutdown.
-    if (failure !== null && failure.code !== "WAL_FULL") throw failure;
-    this.#sealed = failure === null;
-  }
-
-  #noRoom(error: unknown): EsperError | null {
-    if (!EsperError.is(error, "STORAGE_FULL")) return null;
-    const { directory } = this.#options;
-    return new EsperError(
-      "WAL_FULL",
-      `no room on the disk for the log in ${directory}: free space; nothing was acknowledged`,
-      { directory, bytes: this.status.bytes },
-      error,
-    );
-  }
-
-  async #poisonBy(error: unknown): Promise<EsperError> {
-    if (this.#poison !== null) return this.#poison;
-    const { directory } = this.#options;
-    const why = error instanceof Error ? error.message : String(error);
-    this.#poison = new EsperError(
-      "WAL_POISONED",
-      `the log in ${directory} takes no more records: ${why}. Check the disk, then resume the run`,
-      { directory, why },
-      error,
-    );
-    // The owner may crash without a stop; the handle must not outlive the log.
-    await this.#file.close().catch((left: unknown) => {
-      if (!EsperError.is(left)) throw left;
+  async #flush(batch: Batch): Promise<void> {
+    const firstSequence = this.#tail.nextSequence;
+    const { records } = batch;
+    const failure = await this.#tail.write(batch);
+    this.#queue.settled(batch, () => {
+      if (failure === null) batch.acknowledge(firstSequence);
+      else batch.refuse(failure);
     });
-    return this.#poison;
+    if (this.#tail.poison !== null) this.#queue.refuseWaiting(this.#tail.poison);
+    const answered = failure === null ? records : 0;
+    this.#gathering.flushed(answered, this.#queue.records, this.#tail.lastSyncMs);
   }
 }

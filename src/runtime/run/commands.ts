@@ -2,7 +2,6 @@
 import { join } from "node:path";
 import type { RunObserver, RunRequest, RunSummary } from "../../protocols/run.ts";
 import type { CliDeps, ResumeRequest, RunListing, RunListings, TrainContext } from "../cli/deps.ts";
-import type { Clock } from "../clock.ts";
 import { openEngine } from "../device/engine.ts";
 import type { EngineKind } from "../device/engine-kind.ts";
 import { resolveGpuEngine } from "../device/gpu-probe.ts";
@@ -10,6 +9,7 @@ import type { Files } from "../durable/files.ts";
 import { connectRun } from "../inspect/connect-run.ts";
 import type { CancellationToken } from "../token.ts";
 import type { TopologySpec } from "../topology.ts";
+import { createDurableCommands, type DurableCommandDeps } from "./durable-commands.ts";
 import { launch } from "./launch.ts";
 import { prepareNew, prepareResume } from "./prepare.ts";
 import { writeReport } from "./report.ts";
@@ -20,10 +20,7 @@ import { evaluateModel, predictModel } from "./use-model.ts";
 /** Samples may take this much memory; larger inputs are refused with the figure. */
 const DATA_BUDGET_BYTES = 1 << 30;
 
-export interface CommandDeps {
-  readonly files: Files;
-  readonly clock: Clock;
-  readonly version: string;
+export interface CommandDeps extends DurableCommandDeps {
   readonly nodeVersion: string;
   readonly residentBytes: () => number;
 }
@@ -38,6 +35,7 @@ type Commands = Pick<
   | "probeEngine"
   | "listRuns"
   | "openControl"
+  | "durable"
 >;
 
 /** A named GPU topology gets a GPU or a refusal, never a CPU. */
@@ -121,5 +119,6 @@ export function createCommands(deps: CommandDeps): Commands {
     probeEngine: (engine) => probeEngine(engine, files),
     listRuns: (runsDirectory) => listing(files, runsDirectory),
     openControl: (ref) => connectRun(ref, files, deps.clock),
+    durable: createDurableCommands(deps),
   };
 }

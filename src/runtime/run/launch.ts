@@ -145,7 +145,8 @@ function newSession(prepared: PreparedRun, observer: RunObserver, deps: LaunchDe
     store: run.checkpoints,
     observer,
     clock: deps.clock,
-    saveIncarnation: (incarnation) => run.update({ incarnation }),
+    saveIncarnation: (incarnation, missedDecisions) =>
+      run.update({ incarnation, missedDecisions: [...missedDecisions] }),
     readMisses: () => readMisses(deps.files, run.paths.metrics),
   });
 }
@@ -229,7 +230,9 @@ export async function launch(
 ): Promise<RunSummary> {
   const { run } = prepared;
   const level = context.verbose ? "debug" : String(context.settings.values.ESP_LOG_LEVEL);
-  const log = openRunLog(run.paths.log, level.toLowerCase());
+  const log = openRunLog(run.paths.log, level.toLowerCase(), ({ message }) =>
+    observer.on({ kind: "notice", level: "WARNING", message }),
+  );
   try {
     announce(prepared, engine, observer);
     const summary = await train(prepared, engine, observer, stop, context, deps, log);

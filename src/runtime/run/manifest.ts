@@ -7,6 +7,7 @@ import { BUILTIN_DATASETS, type DataReport } from "../../protocols/dataset.ts";
 import { EsperError } from "../../protocols/errors.ts";
 import { GROWTH_ARMS, type RunRequest, type RunSummary } from "../../protocols/run.ts";
 import { atomicWrite, type Files } from "../durable/files.ts";
+import { openPlain } from "../durable/tree.ts";
 
 const positive = z.number().positive();
 const count = z.int().nonnegative();
@@ -92,8 +93,12 @@ const dataReportSchema: z.ZodType<DataReport> = z.strictObject({
 export const RUN_STATUSES = ["running", "completed", "stopped", "failed"] as const;
 export type RunStatus = (typeof RUN_STATUSES)[number];
 
+/** The format of the manifest; a later one is refused. */
+const VERSION = 1;
+const MAX_BYTES = 16 * 1_048_576;
+
 const manifestSchema = z.strictObject({
-  version: z.literal(1),
+  version: z.literal(VERSION),
   runId: z.string().min(1),
   /** ISO 8601, UTC. */
   createdAt: z.iso.datetime(),
@@ -120,24 +125,48 @@ function parseJson(text: string): unknown {
   }
 }
 
+async function readPlain(files: Files, path: string): Promise<Uint8Array> {
+  const file = await openPlain(files, path);
+  try {
+    const size = await file.size();
+    if (size <= MAX_BYTES) return await file.read(0, size);
+    throw invalid(path, "", "it is too large", `at most ${MAX_BYTES} bytes`, `${size} bytes`);
+  } finally {
+    await file.close();
+  }
+}
+
+/** A later format is told as such: its fields may mean something else. */
+function requireVersion(path: string, json: unknown): void {
+  const parsed = z.object({ version: z.unknown() }).safeParse(json);
+  const version = parsed.data?.version;
+  if (!parsed.success || version === undefined || version === VERSION) return;
+  const found = `format ${JSON.stringify(version)}`;
+  throw invalid(path, "version", "it is of another format", `format ${VERSION}`, found);
+}
+
 /**
  * Reads and checks a manifest.
  * @throws {DATA_INVALID} naming the file and the field.
- * @throws {STORAGE_FAILED} when it is missing.
+ * @throws {STORAGE_FAILED} when it is missing, or no plain file.
  */
 export async function readManifest(files: Files, path: string): Promise<Manifest> {
-  const text = new TextDecoder().decode(await files.read(path));
-  const json = parseJson(text);
+  const json = parseJson(new TextDecoder().decode(await readPlain(files, path)));
+  if (json === undefined) throw invalid(path, "", "it is not JSON", "JSON", "other text");
+  requireVersion(path, json);
   const parsed = manifestSchema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];
   const field = issue?.path.join(".") ?? "";
-  const why = json === undefined ? "it is not JSON" : (issue?.message ?? "");
-  throw new EsperError(
+  throw invalid(path, field, issue?.message ?? "", "a run's manifest", "something else");
+}
+
+function invalid(path: string, field: string, why: string, expected: string, found: string) {
+  return new EsperError(
     "DATA_INVALID",
-    `${path} is not a run's manifest: ${field === "" ? "" : `${field}: `}${why}. ` +
-      "Restore it from a copy, or start a new run",
-    { path, field, why },
+    `${path} is not a run's manifest: ${field === "" ? "" : `${field}: `}${why} ` +
+      `(expected ${expected}, found ${found}). Restore it from a copy, or start a new run`,
+    { path, file: path, offset: 0, field, why, expected, found },
   );
 }
 

@@ -13,6 +13,7 @@ import { loadDataset } from "../data/load.ts";
 import { countHostParameters } from "../device/host-size.ts";
 import { describeHost } from "../device/hosts.ts";
 import type { Files } from "../durable/files.ts";
+import { keepOptions, requireOwn } from "./kept-options.ts";
 import { readMisses } from "./misses.ts";
 import { defaultHost, resolveOptions } from "./options.ts";
 import { absoluteRequest, datasetRequest } from "./request.ts";
@@ -121,10 +122,12 @@ async function latestCheckpoint(run: Run, salvage: boolean, notices: string[]) {
     throw new EsperError(
       "CHECKPOINT_DIGEST",
       `${first.error.message}; ${instead}. ` +
-        `Continue from there with --resume ${run.directory} --salvage`,
+        `Continue ${good === null ? "from the beginning" : "from there"} with ` +
+        `--resume ${run.directory} --salvage`,
       { ...first.error.details, recoverableStep: good?.step ?? null },
     );
   }
+  if (good !== null) requireOwn(run.runId, good);
   for (const skipped of damaged) notices.push(`passed over ${skipped.path}: it is damaged`);
   return good;
 }
@@ -182,7 +185,8 @@ async function reopen(
   const inMetrics = await readMisses(files, run.paths.metrics);
   const missedDecisions = [...new Set([...run.manifest.missedDecisions, ...inMetrics])];
   await run.update({ incarnation, status: "running", missedDecisions });
-  const options = resolveOptions(request, dataset, storedBlendMode(run));
+  const today = resolveOptions(request, dataset, storedBlendMode(run));
+  const options = keepOptions(today, run.manifest.options);
   const order: RunOrder = {
     identity: { runId: run.runId, incarnation, seed: request.seed },
     dataset,

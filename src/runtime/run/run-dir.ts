@@ -19,8 +19,13 @@ import {
   replaceLink,
   statIfPresent,
 } from "../durable/files.ts";
+import { requireOwnLog } from "../durable/log-owner.ts";
+import { finishCutRestore } from "../durable/restore.ts";
+import { lstatIfPresent } from "../durable/tree.ts";
+import { requireFreeSpace } from "./free-space.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
-import { lockRun, type Processes, type RunLock, systemProcesses } from "./run-lock.ts";
+import { checkLayout, checkWholeLayout } from "./run-layout.ts";
+import { isRunHeld, lockRun, type Processes, type RunLock, systemProcesses } from "./run-lock.ts";
 
 /** The name that stands for the run started last. */
 export const LATEST = "latest";
@@ -108,8 +113,16 @@ export class Run {
     return (await readTextIfPresent(this.#files, this.paths.secret))?.trim() ?? null;
   }
 
-  /** Takes the run for this process. @throws {RUN_LOCKED} */
-  lock(processes: Processes = systemProcesses(this.#files)): Promise<RunLock> {
+  /**
+   * Takes the run for this process, to write in it.
+   * @throws {RUN_LOCKED} @throws {RUN_LAYOUT} @throws {WAL_FOREIGN} @throws {PREFLIGHT_FAILED} with
+   * nothing changed.
+   */
+  async lock(processes: Processes = systemProcesses(this.#files)): Promise<RunLock> {
+    await checkWholeLayout(this.#files, this.directory);
+    await requireOwnLog(this.#files, this.paths.wal, this.runId, "wal");
+    await requireOwnLog(this.#files, this.paths.ledger, this.runId, "ledger");
+    await requireFreeSpace(this.#files, this.directory);
     return lockRun(this.#files, this.directory, processes);
   }
 }
@@ -157,12 +170,14 @@ async function reserve(
 /**
  * Creates the directory of a new run, locked, and points `latest` at it.
  * @throws {STORAGE_FULL} @throws {STORAGE_FAILED} naming the path.
+ * @throws {PREFLIGHT_FAILED} when there is too little room to begin.
  */
 export async function createRun(
   options: NewRun,
 ): Promise<{ readonly run: Run; readonly lock: RunLock }> {
   const { files, clock, request, dataset, versions, generatedSecret } = options;
   const nowMs = clock.nowMs();
+  await requireFreeSpace(files, request.runsDirectory);
   const { directory, lock } = await reserve(options, nowMs);
   const paths = runPaths(directory);
   const manifest: Manifest = {
@@ -220,7 +235,9 @@ async function notFound(files: Files, runsDirectory: string, run: string): Promi
 async function locate(files: Files, runsDirectory: string, run: string): Promise<string | null> {
   if (run === LATEST) {
     try {
-      return join(runsDirectory, basename(await files.readLink(join(runsDirectory, LATEST))));
+      const target = basename(await files.readLink(join(runsDirectory, LATEST)));
+      await finishRestore(files, join(runsDirectory, target));
+      return join(runsDirectory, target);
     } catch (error) {
       if (!EsperError.is(error, "STORAGE_FAILED")) throw error;
       // No usable link: the ids begin with their time, so the last one is the newest.
@@ -229,19 +246,42 @@ async function locate(files: Files, runsDirectory: string, run: string): Promise
     }
   }
   for (const directory of [join(runsDirectory, run), run]) {
-    if ((await statIfPresent(files, runPaths(directory).manifest)) !== null) return directory;
+    if ((await lstatIfPresent(files, runPaths(directory).manifest)) !== null) return directory;
+    if (await finishRestore(files, directory)) return directory;
   }
   return null;
+}
+
+/** Does the last rename of a restore that a crash cut short; true when it did. */
+function finishRestore(files: Files, directory: string): Promise<boolean> {
+  return finishCutRestore(files, directory, { held: (path) => isRunHeld(files, path) });
+}
+
+/**
+ * The directory of a run by "latest", id or path, whatever state its files are in: one without a
+ * manifest counts when it has a log. @throws {RUN_NOT_FOUND}
+ */
+export async function locateRun(files: Files, runsDirectory: string, run: string): Promise<string> {
+  const directory = await locate(files, runsDirectory, run);
+  if (directory !== null && (await statIfPresent(files, directory)) !== null) return directory;
+  for (const candidate of [join(runsDirectory, run), run]) {
+    const { wal, ledger } = runPaths(candidate);
+    const logs = [await statIfPresent(files, wal), await statIfPresent(files, ledger)];
+    if (logs.some((stat) => stat !== null)) return candidate;
+  }
+  throw await notFound(files, runsDirectory, run);
 }
 
 /**
  * Finds a run by "latest", id or path, without taking its lock.
  * @throws {RUN_NOT_FOUND} naming the nearest and the most recent ids.
  * @throws {DATA_INVALID} when its manifest is damaged.
+ * @throws {RUN_LAYOUT} when something in its directory is a link or of another kind.
  */
 export async function openRun(files: Files, runsDirectory: string, run: string): Promise<Run> {
   const directory = await locate(files, runsDirectory, run);
   if (directory === null) throw await notFound(files, runsDirectory, run);
+  await checkLayout(files, directory);
   try {
     return new Run(files, directory, await readManifest(files, runPaths(directory).manifest));
   } catch (error) {

@@ -1,5 +1,10 @@
 /** What the root actor needs from the process that started the run; on the main thread only. */
-import type { RunOrder, RunResult, SeedTransition } from "../../protocols/actors/growth.ts";
+import type {
+  RunOrder,
+  RunResult,
+  SeedTransition,
+  TrainingState,
+} from "../../protocols/actors/growth.ts";
 import type { EpochPoint, SeedState } from "../../protocols/leyline/state.ts";
 
 export interface EpochReport {
@@ -25,7 +30,14 @@ export interface RunHost {
   epoch(report: EpochReport): void;
   progress(report: ProgressReport): void;
   transition(transition: SeedTransition): void;
-  storeCheckpoint(step: number, bytes: Uint8Array, final: boolean): Promise<boolean>;
+  storeCheckpoint(step: number, state: TrainingState, final: boolean): Promise<boolean>;
+  /** The newest intact checkpoint up to a step; null when there is none. */
+  restore(upToStep: number): Promise<{ readonly step: number; readonly bytes: Uint8Array } | null>;
+  /** A new incarnation for a trainer that goes back to an earlier step; null at the end. */
+  rollBack(missedDecisions: readonly number[]): Promise<{
+    readonly incarnation: number;
+    readonly missedDecisions: readonly number[];
+  } | null>;
   finished(result: RunResult): void;
   failed(code: string, message: string): void;
 }

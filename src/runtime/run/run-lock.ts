@@ -10,6 +10,8 @@ import { join } from "node:path";
 import { z } from "zod";
 import { EsperError } from "../../protocols/errors.ts";
 import { atomicWrite, type Files, isMissing, isTaken, removeIfPresent } from "../durable/files.ts";
+import { openPlain } from "../durable/tree.ts";
+import { comparePlaces, ownPlace, type ProcessPlace } from "./process-place.ts";
 
 /** What the lock must know about processes; injected so that tests can let them die. */
 export interface Processes {
@@ -18,6 +20,8 @@ export interface Processes {
   alive(pid: number): boolean;
   /** Tells a process from a later one with the same pid; null where the system does not say. */
   startToken(pid: number): Promise<string | null>;
+  /** Where this process lives. */
+  place(): Promise<ProcessPlace>;
 }
 
 export interface RunLock {
@@ -26,16 +30,21 @@ export interface RunLock {
   release(): Promise<void>;
 }
 
+const fact = z.string().nullable().default(null);
 const ownerSchema = z.object({
   pid: z.int().positive(),
   host: z.string(),
   startToken: z.string().nullable(),
   released: z.boolean(),
+  machine: fact,
+  boot: fact,
+  numbers: fact,
 });
 type Owner = z.infer<typeof ownerSchema>;
 
 const LOCK_NAME = /^lock\.(\d+)$/;
 const MAX_ATTEMPTS = 16;
+const MAX_LOCK_BYTES = 4_096;
 /** Field of /proc/<pid>/stat, counted from 1 behind the command name: start time in ticks. */
 const START_TIME_FIELD = 20;
 
@@ -63,6 +72,7 @@ export function systemProcesses(files: Files): Processes {
         throw error;
       }
     },
+    place: () => ownPlace(files),
   };
 }
 
@@ -93,18 +103,20 @@ async function isHeld(owner: Owner, processes: Processes): Promise<boolean> {
   if (owner.released) return false;
   // Another machine's processes cannot be seen from here.
   if (owner.host !== processes.host) return true;
+  const where = comparePlaces(owner, await processes.place());
+  if (where !== "same") return where === "elsewhere";
   if (!processes.alive(owner.pid)) return false;
   const token = await processes.startToken(owner.pid);
   return token === null || owner.startToken === null || token === owner.startToken;
 }
 
-function locked(path: string, owner: Owner, processes: Processes): EsperError {
-  const where = owner.host === processes.host ? "" : ` on the machine ${owner.host}`;
+async function locked(files: Files, path: string, { pid, host }: Owner): Promise<EsperError> {
+  const since = new Date((await files.stat(path)).modifiedMs).toISOString();
   return new EsperError(
     "RUN_LOCKED",
-    `process ${owner.pid}${where} is using this run (${path}). ` +
+    `process ${pid} on the machine ${host} is using this run since ${since} (${path}). ` +
       "Wait for it or stop it; if it is certainly gone, remove that file",
-    { path, pid: owner.pid, host: owner.host },
+    { path, pid, host, since },
   );
 }
 
@@ -123,14 +135,29 @@ async function claim(files: Files, path: string, owner: Owner): Promise<boolean>
   }
 }
 
+/**
+ * Null when it is not there any more: it was removed by the process that owns a higher generation.
+ * @throws {RUN_LOCKED} when nobody can tell whose it is.
+ */
 async function readOwner(files: Files, path: string): Promise<Owner | null> {
   try {
-    return decode(await files.read(path));
+    const file = await openPlain(files, path);
+    try {
+      const owner = decode(await file.read(0, MAX_LOCK_BYTES));
+      if (owner !== null) return owner;
+    } finally {
+      await file.close();
+    }
   } catch (error) {
-    // Removed by the process that owns a higher generation: look again.
     if (isMissing(error)) return null;
     throw error;
   }
+  throw new EsperError(
+    "RUN_LOCKED",
+    `${path} does not say which process is using this run: expected a lock as this program ` +
+      "writes it, found something else. If no process uses the run, remove that file",
+    { path, offset: 0, expected: "a lock", found: "something else" },
+  );
 }
 
 function heldLock(files: Files, path: string, owner: Owner): RunLock {
@@ -155,10 +182,11 @@ async function tryLock(
   if (highest > 0) {
     const path = lockPath(directory, highest);
     const owner = await readOwner(files, path);
-    if (owner !== null && (await isHeld(owner, processes))) throw locked(path, owner, processes);
+    if (owner !== null && (await isHeld(owner, processes))) throw await locked(files, path, owner);
   }
   const { pid, host } = processes;
-  const owner = { pid, host, startToken: await processes.startToken(pid), released: false };
+  const startToken = await processes.startToken(pid);
+  const owner = { pid, host, startToken, released: false, ...(await processes.place()) };
   const path = lockPath(directory, highest + 1);
   if (!(await claim(files, path, owner))) return null;
   const [first, ...older] = await generations(files, directory);
@@ -179,8 +207,14 @@ export async function isRunHeld(
 ): Promise<boolean> {
   const [highest] = await generations(files, directory);
   if (highest === undefined) return false;
-  const owner = await readOwner(files, lockPath(directory, highest));
-  return owner !== null && (await isHeld(owner, processes));
+  try {
+    const owner = await readOwner(files, lockPath(directory, highest));
+    return owner !== null && (await isHeld(owner, processes));
+  } catch (error) {
+    // Nobody can tell, so nobody may touch it.
+    if (EsperError.is(error, "RUN_LOCKED")) return true;
+    throw error;
+  }
 }
 
 /**

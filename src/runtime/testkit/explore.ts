@@ -19,6 +19,7 @@ export interface Scenario {
   run(start: StartKit, seed: number): Promise<void>;
 }
 
+/** Which seeds a scenario is run under. */
 export interface ExploreOptions {
   /** How many, from 1 up, or which ones. */
   readonly seeds: number | readonly number[];
@@ -41,6 +42,7 @@ export interface SimulatedRun {
   readonly failure: unknown;
 }
 
+/** How much was explored. */
 export interface Exploration {
   readonly runs: number;
   readonly steps: number;

@@ -1,6 +1,7 @@
 /**
  * The message an actor has in hand, and what its handler did with it beside handling it: put it
- * aside, passed its caller on, or promised its answer for later. What was put aside outlives a restart of the actor.
+ * aside, passed its caller on, or promised its answer for later. What was put aside outlives a
+ * restart of the actor.
  */
 import { EsperError } from "../../protocols/errors.ts";
 import type { Caller, Message } from "./message.ts";

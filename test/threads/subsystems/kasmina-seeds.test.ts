@@ -22,11 +22,13 @@ async function overRun() {
 }
 
 /** A signed command to germinate, as the controller sends it. */
-function germinate({ order, secret }: Pick<HeldRun, "order" | "secret">, commandId: string) {
+function germinate({ order, secret }: Pick<HeldRun, "order" | "secret">, counter: number) {
+  const { runId, incarnation } = order.identity;
+  const commandId = `${runId}/${incarnation}/${counter}`;
   const frame = encodeCommand({
-    ...{ version: 1, commandId, commandType: "SEED", targetSeedId: `seed-${commandId}` },
+    ...{ version: 1, commandId, commandType: "SEED", targetSeedId: `seed-c${counter}` },
     ...{ executionDeadlineMs: 2_000, issuedAtMs: Date.now(), issuedBy: "tamiyo" },
-    audience: order.identity.runId,
+    audience: runId,
     seedOperation: { operation: "GERMINATE", blueprintId: "BP009", parameters: {} },
     annotations: { mesh_host_layers: JSON.stringify(["hidden1"]) },
   });
@@ -36,7 +38,7 @@ function germinate({ order, secret }: Pick<HeldRun, "order" | "secret">, command
 it("has a worker thread, and obeys one command once although it floods the mailbox", async () => {
   const { ref, seeds, ...run } = await overRun();
   await expectOwnThread(run.system, "kasmina", "device");
-  const order = germinate(run, "c1");
+  const order = germinate(run, 1);
   const ends = await burst(1_000, () => ref.call("apply", order, DEADLINE));
   expect(ends.filter((end) => end === "value")).toHaveLength(1);
   expect(new Set(ends)).toEqual(new Set(["value", "COMMAND_REPLAYED", "MAILBOX_FULL"]));
@@ -49,7 +51,7 @@ it("grows nothing for a command that was cancelled, on its way or in hand", asyn
   for (const delayMs of [0, 1]) {
     const token = new CancellationToken();
     const ends = burst(1, () =>
-      ref.call("apply", germinate(run, `c${delayMs}`), { ...DEADLINE, token }),
+      ref.call("apply", germinate(run, 10 + delayMs), { ...DEADLINE, token }),
     );
     if (delayMs > 0) await pause(delayMs);
     token.cancel();
@@ -61,7 +63,7 @@ it("grows nothing for a command that was cancelled, on its way or in hand", asyn
     if (delayMs === 0) expect(end).toBe("CANCELLED");
     if (grown.length > 0) return;
   }
-  expect((await ref.call("apply", germinate(run, "c9"), DEADLINE)).transitions).not.toEqual([]);
+  expect((await ref.call("apply", germinate(run, 9), DEADLINE)).transitions).not.toEqual([]);
   expect(await seeds()).toHaveLength(1);
 });
 

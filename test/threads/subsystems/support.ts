@@ -10,7 +10,7 @@ import { until } from "../../unit/runtime/support.ts";
 
 const { systemFiles } = await import("../../../dist/runtime/durable/files.js");
 const { Wal } = await import("../../../dist/runtime/durable/wal.js");
-const { decodeRecord } = await import("../../../dist/actors/wal/record.js");
+const { decodeStatements } = await import("../../../dist/runtime/durable/outbox-record.js");
 
 export const DEADLINE = { deadlineMs: 20_000 } as const;
 export const RETRY = { deadlineMs: 20_000, onRestart: "retry" } as const;
@@ -75,8 +75,10 @@ export async function readLog(directory: string): Promise<{ id: string; bytes: n
   const wal = await Wal.open({ files: systemFiles, directory });
   const found: { id: string; bytes: number[] }[] = [];
   for await (const { payload } of wal.read()) {
-    const { recordId, bytes } = decodeRecord(payload);
-    found.push({ id: recordId, bytes: [...bytes] });
+    for (const statement of decodeStatements(payload)) {
+      if (statement.kind !== "entry") continue;
+      found.push({ id: statement.id, bytes: [...statement.payload] });
+    }
   }
   await wal.close();
   return found;

@@ -17,6 +17,9 @@ import {
 
 const { walWriter } = await import("../../../dist/actors/wal/wal-writer.actor.js");
 const { tamiyo } = await import("../../../dist/actors/tamiyo/evaluator.actor.js");
+const { fieldReports } = await import(
+  "../../../dist/actors/tamiyo/field-reports/field-reports.actor.js"
+);
 const { urza } = await import("../../../dist/actors/urza/urza.actor.js");
 const { decodeCommand, decodeFieldReport } = await import(
   "../../../dist/protocols/leyline/codec.js"
@@ -33,6 +36,10 @@ async function begin() {
       ...{ intensity: 10, periodMs: 1_000 },
       children: {
         wal: actor(walWriter, { thread: "durable", config: () => log }),
+        reports: actor(fieldReports, {
+          thread: "durable",
+          config: () => ({ observationWindow: 1 }),
+        }),
         urza: actor(urza, { thread: "control" }),
         tamiyo: actor(tamiyo, { thread: "control", config: () => config }),
         probe: actor(probe, { thread: "control" }),

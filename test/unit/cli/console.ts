@@ -4,6 +4,7 @@ import { protocol } from "../../../src/protocols/protocol.ts";
 import type { RunEvent, RunRequest, RunSummary } from "../../../src/protocols/run.ts";
 import { defineActor } from "../../../src/runtime/actor.ts";
 import type { CliDeps, ObserverOptions, ResumeRequest } from "../../../src/runtime/cli/deps.ts";
+import type { DurableDeps } from "../../../src/runtime/cli/durable-deps.ts";
 import { main } from "../../../src/runtime/cli/main.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import type { OpenFile } from "../../../src/runtime/durable/files.ts";
@@ -113,6 +114,7 @@ function openHead(path: string): OpenFile {
   return {
     path,
     read: async (_offset, length) => Uint8Array.from(bytes).subarray(0, length),
+    readInto: refuse,
     write: refuse,
     truncate: refuse,
     size: async () => bytes.length,
@@ -120,6 +122,22 @@ function openHead(path: string): OpenFile {
     close: async () => {},
   };
 }
+
+const unused = (): Promise<never> => Promise.reject(new Error("unused"));
+
+/** Commands on logs and checkpoints of which none is expected. */
+export const UNUSED_DURABLE: DurableDeps = {
+  verifyLogs: unused,
+  inspectLogs: unused,
+  readRecords: () => ({ [Symbol.asyncIterator]: () => ({ next: unused }) }),
+  backup: unused,
+  restore: unused,
+  repair: unused,
+  soak: unused,
+  listCheckpoints: unused,
+  verifyCheckpoints: unused,
+  diffCheckpoints: unused,
+};
 
 /** What a command line did. */
 export interface Outcome {
@@ -157,6 +175,7 @@ function recordedDeps(overrides: Partial<CliDeps>) {
       stat: () => Promise.reject(new Error("unused")),
       list: async () => [],
       remove: () => Promise.reject(new Error("unused")),
+      freeBytes: async () => Number.MAX_SAFE_INTEGER,
     },
     signals: { hold: () => new CancellationToken(), received: () => null },
     loadConfig: async (file) => ({
@@ -204,6 +223,7 @@ function recordedDeps(overrides: Partial<CliDeps>) {
       return { runs: [], unreadable: [] };
     },
     openControl: () => Promise.reject(new Error("unused")),
+    durable: UNUSED_DURABLE,
     ...overrides,
   };
   return { deps, said, requests, events, observers, asked };

@@ -21,7 +21,7 @@ const adapter = (vendor: string, architecture: string): AdapterInfo => ({
 /** A file system with only these files. */
 const filesystem = (...paths: readonly string[]): GpuProbeOptions["files"] => ({
   async stat(path) {
-    if (paths.includes(path)) return { size: 0, isDirectory: false, modifiedMs: 0 };
+    if (paths.includes(path)) return { kind: "other", size: 0, isDirectory: false, modifiedMs: 0 };
     return systemFiles.stat(join(tmpdir(), "esper-no-such-folder", path));
   },
 });

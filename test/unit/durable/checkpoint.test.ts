@@ -1,23 +1,11 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import {
-  type Checkpoint,
   decodeCheckpoint,
   encodeCheckpoint,
+  inspectCheckpoint,
 } from "../../../src/runtime/durable/checkpoint.ts";
-import { CheckpointStore } from "../../../src/runtime/durable/checkpoint-store.ts";
-import { MemoryFiles } from "../../fixtures/memory-files.ts";
-
-const sample = (step = 1): Checkpoint => ({
-  meta: { step, nested: { list: [1, 2.5, null, "x"], text: "über" } },
-  arrays: {
-    "host/w": Float32Array.of(1, -2.5, Number.NaN, Number.POSITIVE_INFINITY),
-    "host/b": Float32Array.of(0, step),
-    empty: new Float32Array(0),
-    __proto__x: Float32Array.of(3),
-  },
-});
+import { firstSample, forged, hexDigest, sample } from "../../fixtures/checkpoints.ts";
 
 const damage = (bytes: Uint8Array) => {
   try {
@@ -28,18 +16,17 @@ const damage = (bytes: Uint8Array) => {
   }
 };
 
-/** A container with this manifest and a right digest: what an attacker could make. */
-function forged(manifest: string, body = new Uint8Array(0)): Uint8Array {
-  const json = new TextEncoder().encode(manifest);
-  const start = Math.ceil((16 + json.byteLength) / 8) * 8;
-  const bytes = new Uint8Array(start + body.byteLength);
-  bytes.set(new TextEncoder().encode("ESPERCKP"));
-  new DataView(bytes.buffer).setUint32(8, 1, true);
-  new DataView(bytes.buffer).setUint32(12, json.byteLength, true);
-  bytes.set(json, 16);
-  bytes.set(body, start);
-  return Uint8Array.from([...bytes, ...createHash("sha256").update(bytes).digest()]);
-}
+const golden = (version: number): Uint8Array => {
+  const path = new URL(`../../golden/checkpoint-v${version}.json`, import.meta.url);
+  const { base64 } = JSON.parse(readFileSync(path, "utf8")) as { base64: string };
+  return Buffer.from(base64, "base64");
+};
+
+const flip = (bytes: Uint8Array, bit: number): Uint8Array => {
+  const flipped = bytes.slice();
+  flipped[bit >> 3] = flipped[bit >> 3]! ^ (1 << (bit & 7));
+  return flipped;
+};
 
 describe("the container", () => {
   it("gives back what was put in, bit for bit, from any alignment", () => {
@@ -51,136 +38,114 @@ describe("the container", () => {
     }
   });
 
+  it("keeps the bits of every NaN", () => {
+    const odd = new Float32Array(Uint32Array.of(0x7fc00001, 0xffc12345, 0x7f812345).buffer);
+    const { arrays } = decodeCheckpoint(encodeCheckpoint({ meta: {}, arrays: { odd } }), "a");
+    expect(new Uint32Array(arrays["odd"]!.buffer)).toEqual(new Uint32Array(odd.buffer));
+  });
+
   it("does not depend on the order of the arrays", () => {
     const { meta, arrays } = sample();
     const reversed = Object.fromEntries(Object.entries(arrays).reverse());
     expect(encodeCheckpoint({ meta, arrays: reversed })).toEqual(encodeCheckpoint(sample()));
   });
 
-  it("refuses every truncation and every flipped bit, naming the file", () => {
-    const bytes = encodeCheckpoint(sample());
+  it.each([1, 2])("of version %i refuses every truncation and every flipped bit", (version) => {
+    const bytes = version === 1 ? golden(1) : encodeCheckpoint(sample());
     for (let size = 0; size < bytes.byteLength; size++) {
-      expect(damage(bytes.slice(0, size))).toMatchObject({ code: "CHECKPOINT_DIGEST" });
+      if (Object.hasOwn(inspectCheckpoint(bytes.slice(0, size)), "why")) continue;
+      expect.fail(`${size} of ${bytes.byteLength} bytes were taken for a checkpoint`);
     }
     for (let bit = 0; bit < bytes.byteLength * 8; bit++) {
-      const flipped = bytes.slice();
-      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
-      const error = damage(flipped);
-      expect(error).toMatchObject({ code: "CHECKPOINT_DIGEST", details: { path: "a.ckpt" } });
+      if (Object.hasOwn(inspectCheckpoint(flip(bytes, bit)), "why")) continue;
+      expect.fail(`flipped bit ${bit & 7} of byte ${bit >> 3} was not noticed`);
     }
+    expect(damage(flip(bytes, 300))).toMatchObject({
+      code: "CHECKPOINT_DIGEST",
+      details: { path: "a.ckpt", expected: expect.any(String), found: expect.any(String) },
+    });
+    expect(damage(Uint8Array.from([...bytes, 0]))).toMatchObject({ code: "CHECKPOINT_DIGEST" });
   });
 
-  it("names the offset of the damaged array", () => {
+  it("names the offset of the damaged array, what it expected and what it found", () => {
     const arrays = { a: new Float32Array(64).fill(1), b: new Float32Array(64).fill(2) };
     const bytes = encodeCheckpoint({ meta: {}, arrays });
-    const inB = bytes.byteLength - 32 - 16;
-    bytes[inB] = (bytes[inB] as number) ^ 1;
-    expect(damage(bytes)).toMatchObject({ details: { offset: bytes.byteLength - 32 - 256 } });
-  });
-
-  it("refuses hostile contents even with a right digest", () => {
-    const entry = (fields: object) =>
-      forged(JSON.stringify({ meta: {}, arrays: [{ name: "a", crc32c: 0, ...fields }] }));
-    const hostile = [
-      forged("not json"),
-      forged('{"meta":{}}'),
-      forged(`{"meta":{"a":${"[".repeat(100)}${"]".repeat(100)}},"arrays":[]}`),
-      entry({ length: 1_000_000, offset: 0 }),
-      entry({ length: 4, offset: 2 ** 40 }),
-      entry({ length: -1, offset: 0 }),
-      entry({ length: 1.5, offset: 0 }),
-    ];
-    for (const bytes of hostile) {
-      expect(damage(bytes)).toMatchObject({ code: "CHECKPOINT_DIGEST" });
-    }
-    const polluting = forged('{"meta":{"__proto__":{"polluted":1}},"arrays":[]}');
-    decodeCheckpoint(polluting, "a.ckpt");
-    expect("polluted" in {}).toBe(false);
+    const expected = hexDigest(new Uint8Array(arrays.b.buffer));
+    bytes[bytes.byteLength - 32 - 16]! ^= 1;
+    expect(damage(bytes)).toMatchObject({
+      message: expect.stringContaining('the digest of the array "b" does not match'),
+      details: { offset: bytes.byteLength - 32 - 256, expected },
+    });
   });
 
   it("does not turn a number that JSON cannot hold into null", () => {
     expect(() => encodeCheckpoint({ meta: { best: Number.NaN }, arrays: {} })).toThrow(/best/);
   });
 
-  it("reads the format of earlier versions for ever", () => {
-    const golden = new URL("../../golden/checkpoint-v1.json", import.meta.url);
-    const { base64 } = JSON.parse(readFileSync(golden, "utf8")) as { base64: string };
-    expect(decodeCheckpoint(Buffer.from(base64, "base64"), "golden")).toEqual(sample(7));
+  it("reads the formats of earlier versions for ever, and writes today's unchanged", () => {
+    expect(decodeCheckpoint(golden(1), "golden")).toEqual(firstSample(7));
+    expect(decodeCheckpoint(golden(2), "golden")).toEqual(sample(7));
+    expect(encodeCheckpoint(sample(7))).toEqual(new Uint8Array(golden(2)));
   });
 });
 
-describe("the store", () => {
-  const directory = "/run/checkpoints";
-  const bytesOf = (step: number) => encodeCheckpoint(sample(step));
+describe("hostile contents with right digests", () => {
+  const four = new Uint8Array(16);
+  const first = (...entries: object[]) =>
+    forged(1, JSON.stringify({ meta: {}, arrays: entries }), four);
+  const second = (...entries: object[]) =>
+    forged(2, JSON.stringify({ meta: {}, arrays: entries }), four);
+  const entry = (fields: object) => ({ name: "a", crc32c: 0, length: 4, offset: 0, ...fields });
+  const typed = (fields: object) => ({
+    ...{ name: "a", type: "f32", sha256: hexDigest(four), length: 4, offset: 0 },
+    ...fields,
+  });
+  const cases: readonly (readonly [string, Uint8Array])[] = [
+    ["no JSON", forged(2, "not json")],
+    ["no arrays", forged(2, '{"meta":{}}')],
+    ["a list for metadata", forged(2, '{"meta":[],"arrays":[]}')],
+    ["depth", forged(2, `{"meta":{"a":${"[".repeat(100)}${"]".repeat(100)}},"arrays":[]}`)],
+    ["depth in version 1", forged(1, `{"meta":{"a":${"[".repeat(1e5)}`)],
+    ["a length beyond the file", first(entry({ length: 1_000_000 }))],
+    ["an offset beyond the file", first(entry({ offset: 2 ** 40 }))],
+    ["a negative length", first(entry({ length: -1 }))],
+    ["a length that is no integer", first(entry({ length: 1.5 }))],
+    ["a length that overflows", second(typed({ length: Number.MAX_SAFE_INTEGER }))],
+    ["a length of NaN", second(typed({ length: Number.NaN }))],
+    ["a length of infinity", forged(2, '{"meta":{},"arrays":[{"name":"a","length":1e999}]}')],
+    ["an offset in the middle", second(typed({ offset: 4, length: 3 }))],
+    ["two arrays in one place", second(typed({}), typed({ name: "b" }))],
+    ["one name twice", second(typed({ length: 2 }), typed({ length: 2, offset: 8 }))],
+    ["names out of order", second(typed({ name: "b", length: 2 }), typed({ offset: 8 }))],
+    ["an unknown type", second(typed({ type: "f16" }))],
+    ["a type that does not fill the file", second(typed({ type: "u8" }))],
+    ["a digest that is none", second(typed({ sha256: "0" }))],
+    ["a field more", second(typed({ extra: 1 }))],
+    ["a prototype", forged(2, '{"meta":{"__proto__":{"polluted":1}},"arrays":[]}')],
+    ["a deep prototype", forged(2, '{"meta":{"a":[{"__proto__":{"polluted":1}}]},"arrays":[]}')],
+    ["an escaped prototype", forged(1, '{"meta":{"\\u005f_proto__":{}},"arrays":[]}')],
+  ];
 
-  it("keeps the last three and the final one, and finds the newest", async () => {
-    const files = new MemoryFiles();
-    const store = new CheckpointStore(files, directory, "/run/model.ckpt");
-    for (const step of [10, 20, 30, 40]) await store.save(step, bytesOf(step));
-    await store.save(50, bytesOf(50), { final: true });
-    expect(await files.list(directory)).toEqual([
-      "final-000000000050.ckpt",
-      "step-000000000020.ckpt",
-      "step-000000000030.ckpt",
-      "step-000000000040.ckpt",
-    ]);
-    expect(files.bytes("/run/model.ckpt")).toEqual(bytesOf(50));
-    const { good, damaged } = await store.latestGood();
-    expect(good).toMatchObject({ step: 50, final: true, bytes: bytesOf(50) });
-    expect(damaged).toEqual([]);
+  it("would be read if they were right", () => {
+    const bytes = second(typed({}));
+    expect(decodeCheckpoint(bytes, "a").arrays["a"]).toEqual(new Float32Array(4));
   });
 
-  it("passes over damaged ones and says which", async () => {
-    const files = new MemoryFiles();
-    const store = new CheckpointStore(files, directory);
-    for (const step of [10, 20, 30]) await store.save(step, bytesOf(step));
-    files.putBytes(`${directory}/step-000000000030.ckpt`, bytesOf(30).slice(0, 99));
-    const { good, damaged } = await store.latestGood();
-    expect(good?.step).toBe(20);
-    expect(damaged).toMatchObject([{ step: 30, error: { code: "CHECKPOINT_DIGEST" } }]);
-    for (const name of await files.list(directory)) {
-      files.putBytes(`${directory}/${name}`, new Uint8Array(9));
-    }
-    await expect(store.requireGood()).rejects.toMatchObject({ code: "CHECKPOINT_MISSING" });
+  it.each(cases)("are refused: %s", (_what, bytes) => {
+    expect(damage(bytes)).toMatchObject({ code: "CHECKPOINT_DIGEST", details: { path: "a.ckpt" } });
+    expect("polluted" in {}).toBe(false);
   });
 
-  it("never lets a given-up future crowd out the checkpoints of the present", async () => {
-    const files = new MemoryFiles();
-    const store = new CheckpointStore(files, directory);
-    for (const step of [10, 80, 90, 100]) await store.save(step, bytesOf(step));
-    await store.save(20, bytesOf(20));
-    expect((await store.latestGood()).good?.step).toBe(20);
+  it("that hide in the gap behind an array are refused", () => {
+    const body = Uint8Array.of(1, 2, 3, 0, 0, 0, 0, 9);
+    const entries = [typed({ type: "u8", length: 3, sha256: hexDigest(body.subarray(0, 3)) })];
+    const bytes = forged(2, JSON.stringify({ meta: {}, arrays: entries }), body);
+    expect(damage(bytes)).toMatchObject({ details: { found: "9", expected: "0" } });
   });
 
-  it("holds the old or the new state whole after a crash at any step of a save", async () => {
-    for (let failing = 1; ; failing++) {
-      const before = new MemoryFiles();
-      await new CheckpointStore(before, directory).save(10, bytesOf(10));
-      const files = before.crashed();
-      files.fault = (_operation, _path, count) => (count >= failing ? "EIO" : null);
-      const saved = await new CheckpointStore(files, directory).save(20, bytesOf(20)).then(
-        () => true,
-        () => false,
-      );
-      files.fault = () => null;
-      expect(files.openHandles).toBe(0);
-      for (const disk of [files.crashed(), files.killed()]) {
-        const { good, damaged } = await new CheckpointStore(disk, directory).latestGood();
-        expect(damaged).toEqual([]);
-        expect(saved ? [20] : [10, 20]).toContain(good?.step);
-      }
-      if (saved) break;
-    }
-  });
-
-  it("reports a full disk and leaves no temporary file", async () => {
-    const files = new MemoryFiles();
-    const store = new CheckpointStore(files, directory);
-    files.fault = (operation) => (operation === "write" ? "ENOSPC" : null);
-    await expect(store.save(1, bytesOf(1))).rejects.toMatchObject({
-      code: "STORAGE_FULL",
-      details: { errno: "ENOSPC" },
-    });
-    expect(await files.list(directory)).toEqual([]);
+  it("of a newer format are refused by its number", () => {
+    const bytes = encodeCheckpoint(sample());
+    new DataView(bytes.buffer).setUint32(8, 3, true);
+    expect(damage(bytes)).toMatchObject({ details: { offset: 8, expected: "1 or 2", found: "3" } });
   });
 });

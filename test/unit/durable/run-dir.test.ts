@@ -2,9 +2,12 @@ import { mkdtemp, readdir, readlink, rm, stat, unlink, writeFile } from "node:fs
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { describeClaim, ledgerFloor } from "../../../src/actors/ledger/for-operators.ts";
+import { EsperError } from "../../../src/protocols/errors.ts";
 import type { RunRequest, RunSummary } from "../../../src/protocols/run.ts";
 import { systemFiles as files } from "../../../src/runtime/durable/files.ts";
 import { createCommands } from "../../../src/runtime/run/commands.ts";
+import { UNKNOWN_PLACE } from "../../../src/runtime/run/process-place.ts";
 import { createRun, listRuns, openRun } from "../../../src/runtime/run/run-dir.ts";
 import {
   isRunHeld,
@@ -183,6 +186,8 @@ describe("a run directory", () => {
       version: "1",
       nodeVersion: "20",
       residentBytes: () => 0,
+      readClaim: describeClaim,
+      ledgerFloor,
     });
     expect((await list(runsDirectory)).runs).toMatchObject([{ status: "running" }]);
     await lock.release();
@@ -194,7 +199,7 @@ describe("a run directory", () => {
     const { run } = await create();
     await writeFile(run.paths.manifest, "{");
     const [damaged] = (await listRuns(files, runsDirectory)).unreadable;
-    expect(damaged?.message).toContain("is not a run's manifest: it is not JSON. Restore it");
+    expect(damaged?.message).toContain("is not a run's manifest: it is not JSON (");
     await unlink(run.paths.manifest);
     const [begun] = (await listRuns(files, runsDirectory)).unreadable;
     expect(begun?.message).toBe(
@@ -222,6 +227,7 @@ describe("the lock", () => {
     host: "here",
     alive: (other) => living.has(other),
     startToken: async () => token,
+    place: async () => UNKNOWN_PLACE,
   });
 
   it("keeps a second process out, and the same process too", async () => {
@@ -250,6 +256,30 @@ describe("the lock", () => {
       details: { pid: 2 },
     });
     await lockRun(made, directory, processAt(3, new Set([2, 3]), "later"));
+  });
+
+  it("takes over from before the machine was started anew, and from no other place", async () => {
+    const here = { machine: "m1", boot: "b1", numbers: "n1" };
+    const at = (place: typeof here): Processes => ({
+      ...processAt(1, new Set([1])),
+      place: async () => place,
+    });
+    for (const [place, taken] of [
+      [{ ...here, boot: "b2" }, true],
+      [{ ...here, boot: "b2", numbers: "n2" }, true],
+      [{ ...here, numbers: "n2" }, false],
+      [{ ...here, machine: "m2" }, false],
+      [{ ...here, machine: "m2", boot: "b2" }, false],
+      [here, false],
+    ] as const) {
+      const made = disk();
+      await lockRun(made, directory, at(here));
+      const second = lockRun(made, directory, at(place)).then(
+        () => true,
+        (error: unknown) => EsperError.is(error, "RUN_LOCKED") && false,
+      );
+      expect(await second).toBe(taken);
+    }
   });
 
   it("does not judge processes of another machine", async () => {

@@ -82,6 +82,20 @@ describe("opening after a crash", () => {
     expect(new Map(files.entries)).toEqual(before);
   });
 
+  it("refuses segments that overlap, unless a compaction left them", async () => {
+    const files = await tornLog();
+    const [first, second] = await files.list(directory);
+    const stray = `${directory}/0000000000000002.wal`;
+    files.putBytes(stray, files.bytes(`${directory}/${second}`));
+    const before = files.bytes(`${directory}/${first}`);
+    await expect(Wal.open({ files, directory })).rejects.toMatchObject({
+      code: "WAL_CORRUPT",
+      details: { file: stray, offset: 0, expected: "record 4", found: "record 2" },
+    });
+    expect(files.bytes(`${directory}/${first}`)).toEqual(before);
+    expect(await files.list(directory)).toContain("0000000000000002.wal");
+  });
+
   it("drops a segment that was begun and never written", async () => {
     const files = await tornLog();
     files.putBytes(`${directory}/0000000000000009.wal`, new Uint8Array(0));

@@ -1,25 +1,15 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { EsperError } from "../../../src/protocols/errors.ts";
-import { Wal, type WalRecord } from "../../../src/runtime/durable/wal.ts";
+import { Wal } from "../../../src/runtime/durable/wal.ts";
 import { MemoryFiles } from "../../fixtures/memory-files.ts";
-
-const directory = "/run/wal";
-const FIRST = `${directory}/0000000000000001.wal`;
-
-const payloadOf = (index: number, bytes = 40): Uint8Array =>
-  Uint8Array.from({ length: bytes }, (_, at) => (index * 31 + at * 7 + 1) % 256);
-
-const record = (index: number, bytes?: number) => ({
-  timeMs: 1_000 + index,
-  payload: payloadOf(index, bytes),
-});
-
-async function all(wal: Wal): Promise<WalRecord[]> {
-  const found: WalRecord[] = [];
-  for await (const item of wal.read()) found.push(item);
-  return found;
-}
+import {
+  all,
+  DIRECTORY as directory,
+  expectPrefix,
+  FIRST,
+  payloadOf,
+  record,
+} from "./wal-support.ts";
 
 /** Bytes of a closed or unclosed log with `count` records, each in a batch of its own. */
 async function build(count: number, close: boolean, bytes?: number): Promise<MemoryFiles> {
@@ -36,14 +26,6 @@ async function reopen(bytes: Uint8Array, salvage = false) {
   const wal = await Wal.open({ files, directory, salvage });
   return { files, wal };
 }
-
-const expectPrefix = (found: readonly WalRecord[]): void => {
-  for (const [index, item] of found.entries()) {
-    expect(item.sequence).toBe(index + 1);
-    expect(item.timeMs).toBe(1_001 + index);
-    expect(item.payload).toEqual(payloadOf(index + 1, item.payload.byteLength));
-  }
-};
 
 describe("an intact log", () => {
   it("gives back every record after a close and after a crash of the machine", async () => {
@@ -73,19 +55,6 @@ describe("an intact log", () => {
     buffer.fill(0);
     await appended;
     expectPrefix(await all(wal));
-  });
-
-  it("reads the format of earlier versions for ever", async () => {
-    const golden = new URL("../../golden/wal-v1.json", import.meta.url);
-    const { base64 } = JSON.parse(readFileSync(golden, "utf8")) as { base64: string };
-    const { wal } = await reopen(Buffer.from(base64, "base64"));
-    const found = await all(wal);
-    expect(found.map(({ timeMs }) => timeMs)).toEqual([1_001, 1_002, 1_003]);
-    expect(found.map(({ payload }) => [...payload])).toEqual([
-      [1, 2],
-      [2, 3],
-      [3, 4],
-    ]);
   });
 
   it("refuses a record without a time and one that is too large", async () => {
@@ -173,72 +142,7 @@ describe("segments", () => {
   });
 });
 
-describe("a torn tail", () => {
-  it("recovers the longest whole prefix from every byte prefix, and goes on", async () => {
-    const count = 12;
-    const bytes = (await build(count, false)).bytes(FIRST);
-    const frame = bytes.byteLength / count;
-    for (let size = 0; size <= bytes.byteLength; size++) {
-      const { files, wal } = await reopen(bytes.slice(0, size));
-      const whole = Math.floor(size / frame);
-      expect(wal.status.recovered).toBe(whole);
-      expect(wal.status.tornBytes).toBe(size - whole * frame);
-      expect(await wal.append(record(whole + 1))).toBe(whole + 1);
-      const found = await all(await Wal.open({ files: files.crashed(), directory }));
-      expect(found).toHaveLength(whole + 1);
-      expectPrefix(found);
-    }
-  });
-
-  it("takes any subset of unwritten sectors of the last batch for torn", async () => {
-    const files = await build(3, false, 100);
-    const wal = await Wal.open({ files, directory });
-    const acked = files.bytes(FIRST).byteLength;
-    await Promise.all([4, 5, 6].map((index) => wal.append(record(index, 700))));
-    const whole = files.bytes(FIRST);
-    const firstSector = Math.floor(acked / 512);
-    const sectors = Math.ceil(whole.byteLength / 512) - firstSector;
-    for (let subset = 0; subset < 2 ** sectors; subset++) {
-      const bytes = whole.slice();
-      for (let sector = 0; sector < sectors; sector++) {
-        if ((subset >> sector) & 1) continue;
-        const from = Math.max(acked, (firstSector + sector) * 512);
-        bytes.fill(0, from, (firstSector + sector + 1) * 512);
-      }
-      const { wal: again } = await reopen(bytes);
-      const found = await all(again);
-      expect(found.length).toBeGreaterThanOrEqual(3);
-      expectPrefix(found);
-    }
-  });
-});
-
 describe("damage", () => {
-  it("never yields a wrong payload for any flipped bit; strict names file and offset", async () => {
-    const count = 4;
-    const bytes = (await build(count, true, 24)).bytes(FIRST);
-    for (let bit = 0; bit < bytes.byteLength * 8; bit++) {
-      const flipped = bytes.slice();
-      flipped[bit >> 3] = (flipped[bit >> 3] as number) ^ (1 << (bit & 7));
-      const frame = Math.floor((bit >> 3) / 76);
-      const error = await reopen(flipped).then(
-        () => null,
-        (thrown: unknown) => thrown,
-      );
-      expect(error).toBeInstanceOf(EsperError);
-      expect(error).toMatchObject({
-        code: "WAL_CORRUPT",
-        details: { file: FIRST, offset: frame * 76, recoverableRecords: frame },
-      });
-      const { files, wal } = await reopen(flipped, true);
-      const found = await all(wal);
-      expect(found).toHaveLength(frame);
-      expectPrefix(found);
-      expect(wal.status.salvage?.keptRecords).toBe(frame);
-      expect(files.bytes(`${FIRST}.broken`)).toEqual(flipped.slice(frame * 76));
-    }
-  });
-
   it("names damage before a good record even when a whole sector is zero", async () => {
     const bytes = (await build(6, false, 1_000)).bytes(FIRST).slice();
     bytes.fill(0, 1_024, 1_536);
@@ -310,6 +214,47 @@ describe("a failing disk", () => {
     const found = await all(await Wal.open({ files: files.crashed(), directory }));
     expect(found).toHaveLength(3);
     expectPrefix(found);
+  });
+
+  it("makes all of a batch durable of which only a failed fsync told", async () => {
+    const files = await build(1, false);
+    const wal = await Wal.open({ files, directory });
+    files.fault = (operation) => (operation === "fsync" ? "EIO" : null);
+    const lost = await Promise.allSettled([2, 3, 4].map((index) => wal.append(record(index, 700))));
+    expect(lost.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+    files.fault = () => null;
+    const again = await Wal.open({ files, directory });
+    expect(again.status.recovered).toBe(4);
+    const found = await all(await Wal.open({ files: files.crashed(), directory }));
+    expect(found).toHaveLength(4);
+    expectPrefix(found);
+  });
+
+  it("makes the closing mark of a failed fsync durable before it builds on it", async () => {
+    const files = await build(2, false);
+    const wal = await Wal.open({ files, directory });
+    await wal.append(record(3));
+    files.fault = (operation) => (operation === "fsync" ? "EIO" : null);
+    await expect(wal.close()).rejects.toMatchObject({ code: "WAL_POISONED" });
+    files.fault = () => null;
+    const again = await Wal.open({ files, directory });
+    expect(await again.append(record(4))).toBe(4);
+    const found = await all(await Wal.open({ files: files.crashed(), directory }));
+    expect(found).toHaveLength(4);
+    expectPrefix(found);
+  });
+
+  it("takes a refused record off the disk for good before it says so", async () => {
+    const files = await build(2, false);
+    const wal = await Wal.open({ files, directory });
+    files.fault = (operation) => (operation === "write" ? "ENOSPC" : null);
+    const before = files.trace.length;
+    const calls = () => files.trace.slice(before).map((line) => line.split(" ")[0]);
+    let seen: readonly (string | undefined)[] = [];
+    await wal.append(record(3)).catch(() => {
+      seen = calls();
+    });
+    expect(seen.slice(-2)).toEqual(["truncate", "fsync"]);
   });
 
   it("answers a full disk with WAL_FULL and recovers when there is space", async () => {

@@ -7,6 +7,7 @@ import type { TrainContext } from "../../../src/runtime/cli/deps.ts";
 import { systemClock } from "../../../src/runtime/clock.ts";
 import { loadSettings } from "../../../src/runtime/config/settings.ts";
 import { systemFiles } from "../../../src/runtime/durable/files.ts";
+import { keepOptions } from "../../../src/runtime/run/kept-options.ts";
 import { prepareNew, prepareResume } from "../../../src/runtime/run/prepare.ts";
 
 const deps = {
@@ -87,4 +88,48 @@ it("refuses a completed run, and a run that another process holds", async () => 
   await expect(prepareResume(resume(), contextWith(), deps)).rejects.toMatchObject({
     code: "USAGE",
   });
+});
+
+const stateOf = (runId: string, step: number) => ({ meta: { runId, step }, arrays: {} });
+
+it("continues from the newest checkpoint of its own, and from no other run's", async () => {
+  const first = await prepareNew(request(), contextWith(), deps);
+  await first.lock.release();
+  const { runId, checkpoints } = first.run;
+  await checkpoints.save(256, stateOf(runId, 256), { nowMs: 1 });
+  const second = await prepareResume(resume(), contextWith(), deps);
+  expect(second.resumedFromStep).toBe(256);
+  await second.lock.release();
+  const { path } = await checkpoints.save(512, stateOf("another", 512), { nowMs: 2 });
+  await expect(prepareResume(resume(), contextWith(), deps)).rejects.toMatchObject({
+    code: "CHECKPOINT_FOREIGN",
+    details: { path, expected: runId, found: "another" },
+  });
+  // The refusal has given the run back.
+  await (await first.run.lock()).release();
+});
+
+it("refuses a damaged checkpoint, unless it may be passed over", async () => {
+  const first = await prepareNew(request(), contextWith(), deps);
+  await first.lock.release();
+  const { runId, checkpoints } = first.run;
+  await checkpoints.save(256, stateOf(runId, 256), { nowMs: 1 });
+  const { path } = await checkpoints.save(512, stateOf(runId, 512), { nowMs: 2 });
+  await writeFile(path, "torn");
+  await expect(prepareResume(resume(), contextWith(), deps)).rejects.toMatchObject({
+    code: "CHECKPOINT_DIGEST",
+    details: { path, recoverableStep: 256 },
+  });
+  const salvaged = await prepareResume({ ...resume(), salvage: true }, contextWith(), deps);
+  expect(salvaged.resumedFromStep).toBe(256);
+  expect(salvaged.notices.join()).toContain(path);
+  await salvaged.lock.release();
+});
+
+it("goes on with the options it began with, whatever today's defaults are", async () => {
+  const { order, lock } = await prepareNew(request(), contextWith(), deps);
+  await lock.release();
+  const today = { ...order.options, batchSize: 7, maxEpochs: 9, decideEvery: 99 };
+  expect(keepOptions(today, { ...order.options })).toEqual(order.options);
+  expect(keepOptions(today, { ...order.options, batchSize: "many" })).toEqual(today);
 });

@@ -9,6 +9,7 @@ import { loadSettings, SETTINGS } from "../../config/settings.ts";
 import { findTopology } from "../../config/topologies.ts";
 import { listActors } from "../../config/validate-tree.ts";
 import { EXIT } from "../../run/exit.ts";
+import { freeBytesAt, requireFreeSpace, sizeText } from "../../run/free-space.ts";
 import type { EsperConfig, TopologySpec } from "../../topology.ts";
 import type { CliDeps } from "../deps.ts";
 import type { GlobalValues } from "../options.ts";
@@ -63,7 +64,7 @@ async function checkMachine(
   const runs = resolve(values.runs ?? config.runDirectory);
   return [
     await attempt(`engine ${engine}`, () => deps.probeEngine(engine)),
-    await diskCheck(runs, deps),
+    await checkDisk(runs, deps),
   ];
 }
 
@@ -107,19 +108,26 @@ function settingsFound(deps: CliDeps): string {
   return `${given} of ${SETTINGS.length} from the environment, the others by default`;
 }
 
-async function diskCheck(runs: string, deps: CliDeps): Promise<Check> {
+/** What the disk of the runs' folder has room for, and how fast it is. */
+export async function checkDisk(
+  runs: string,
+  deps: Pick<CliDeps, "clock" | "files">,
+): Promise<Check> {
   let slowestMs = 0;
   const check = await attempt("disk", async () => {
     const folder = await existingFolder(runs, deps);
+    await requireFreeSpace(deps.files, folder);
+    const { freeBytes } = await freeBytesAt(deps.files, folder);
     slowestMs = await measureSync(folder, deps);
-    return `${folder}: slowest of ${SYNCS} syncs ${slowestMs.toFixed(1)} ms`;
+    const syncs = `slowest of ${SYNCS} syncs ${slowestMs.toFixed(1)} ms`;
+    return `${folder}: ${syncs}, ${sizeText(freeBytes)} free`;
   });
   if (check.state === "failed" || slowestMs <= SLOW_SYNC_MS) return check;
   return { ...check, state: "slow", remedy: "put --runs on a faster disk" };
 }
 
 /** The nearest folder on the way to `path` that exists: the first run would create the rest. */
-async function existingFolder(path: string, deps: CliDeps): Promise<string> {
+async function existingFolder(path: string, deps: Pick<CliDeps, "files">): Promise<string> {
   for (let folder = path; ; folder = dirname(folder)) {
     const found = await deps.files.stat(folder).catch((cause: unknown) => {
       if (folder === dirname(folder)) throw cause;
@@ -132,7 +140,10 @@ async function existingFolder(path: string, deps: CliDeps): Promise<string> {
 }
 
 /** Milliseconds of the slowest of some small synced writes. */
-async function measureSync(folder: string, deps: CliDeps): Promise<number> {
+async function measureSync(
+  folder: string,
+  deps: Pick<CliDeps, "clock" | "files">,
+): Promise<number> {
   const path = join(folder, `.doctor-${process.pid}`);
   const file = await deps.files.open(path, "create", 0o600);
   try {

@@ -52,7 +52,7 @@ async function begin(
   const batches: TelemetryBatch[] = [];
   const slot = { engine, network: growth.network, validation: growth.validation };
   const library = options.artifact === undefined ? urza : answering(options.artifact(growth));
-  const ledger = { directory, capacity: 1_024, freshnessMs: 60_000, ttlMs: 300_000 };
+  const ledger = { directory, runId: RUN, capacity: 1_024, freshnessMs: 60_000, ttlMs: 300_000 };
   const tree = supervisor({
     children: {
       nissa: actor(collecting(batches), { thread: "durable" }),
@@ -77,11 +77,13 @@ async function begin(
   return { system, growth, batches, directory, apply };
 }
 
+let nextCounter = 1;
+
 /** What cannot be put on the wire by the codec is not tested here, but in the codec's own tests. */
 function command(changes: Partial<AdaptationCommand> = {}): AdaptationCommand {
   return {
     version: 1,
-    commandId: `${RUN}/1/${Math.random()}`,
+    commandId: `${RUN}/1/${nextCounter++}`,
     commandType: "SEED",
     targetSeedId: "seed-1",
     executionDeadlineMs: 2_000,
@@ -340,6 +342,14 @@ describe("a command that is refused changes nothing and is seen", () => {
       level: "CRITICAL",
       attributes: { reason: "checksum_mismatch", blueprint_id: "BP009" },
     });
+  });
+
+  it.each([
+    ["another run's id", "run-of-another/1/7", "COMMAND_INVALID", "ERROR", "command_invalid"],
+    ["an id of no run", "command-7", "COMMAND_INVALID", "ERROR", "command_invalid"],
+    ["an id of a later incarnation", `${RUN}/2/7`, "COMMAND_STALE", "CRITICAL", "stale_command"],
+  ])("with %s", async (_what, commandId, code, level, reason) => {
+    await expectRefused(await begin(), sign(command({ commandId })), { code, level, reason });
   });
 
   it("when its seed lives already", async () => {

@@ -1,88 +1,12 @@
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { nonceLedger } from "../../../../src/actors/ledger/nonce-ledger.actor.ts";
-import { NonceWindow } from "../../../../src/actors/ledger/nonce-window.ts";
 import { callInfo, TestClock, testContext } from "../../../fixtures/context.ts";
 
-const limits = { capacity: 4, freshnessMs: 60_000, ttlMs: 65_000 };
-const NOW = 1_700_000_000_000;
-
-describe("the nonce window", () => {
-  const claim = (window: NonceWindow, id: string, issuedAtMs: number, nowMs: number) => {
-    const verdict = window.judge(id, issuedAtMs, nowMs);
-    if (verdict === "fresh") window.add({ commandId: id, issuedAtMs, claimedAtMs: nowMs });
-    return verdict;
-  };
-
-  it("judges freshness before replay, at the exact limits", () => {
-    const window = new NonceWindow(limits);
-    expect(claim(window, "a", NOW - 60_000, NOW)).toBe("fresh");
-    expect(claim(window, "a", NOW, NOW)).toBe("replayed");
-    expect(claim(window, "a", NOW - 60_001, NOW)).toBe("stale");
-    expect(claim(window, "b", NOW + 5_000, NOW)).toBe("fresh");
-    expect(claim(window, "c", NOW + 5_001, NOW)).toBe("future");
-    expect(claim(window, "d", Number.NaN, NOW)).toBe("stale");
-    expect(window.size).toBe(2);
-  });
-
-  it("never evicts a live entry, and takes new ones when old ones have expired", () => {
-    const window = new NonceWindow(limits);
-    for (const id of ["a", "b", "c", "d"]) claim(window, id, NOW, NOW);
-    expect(claim(window, "e", NOW + 1, NOW + 1)).toBe("full");
-    expect(claim(window, "a", NOW, NOW + 1)).toBe("replayed");
-    const later = NOW + limits.ttlMs;
-    expect(claim(window, "e", later, later - 1)).toBe("full");
-    expect(claim(window, "e", later, later)).toBe("fresh");
-    expect(window.size).toBe(1);
-    expect(window.evictionsTotal).toBe(4);
-  });
-
-  it("never calls an evicted id fresh again, even when the clock jumps and comes back", () => {
-    const window = new NonceWindow(limits);
-    claim(window, "a", NOW, NOW);
-    expect(window.expire(NOW + 1_000_000)).toBe(1);
-    expect(claim(window, "a", NOW, NOW + 10)).toBe("stale");
-    expect(claim(window, "b", NOW + 1, NOW + 10)).toBe("fresh");
-  });
-
-  it("calls no id fresh twice, for any times and any clock", () => {
-    const step = fc.record({
-      id: fc.integer({ min: 0, max: 5 }),
-      ageMs: fc.integer({ min: -6_000, max: 70_000 }),
-      moveMs: fc.integer({ min: -80_000, max: 80_000 }),
-    });
-    fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
-        const window = new NonceWindow(limits);
-        const issued = new Map<number, number>();
-        const used = new Set<number>();
-        let nowMs = NOW;
-        for (const { id, ageMs, moveMs } of steps) {
-          nowMs += moveMs;
-          // A command's id and issue time are signed together: a replay has the same ones.
-          const issuedAtMs = issued.get(id) ?? nowMs - ageMs;
-          issued.set(id, issuedAtMs);
-          if (claim(window, String(id), issuedAtMs, nowMs) !== "fresh") continue;
-          expect(used.has(id)).toBe(false);
-          used.add(id);
-        }
-      }),
-      { numRuns: 2_000 },
-    );
-  });
-
-  it("holds and expires a quarter of a million live entries", () => {
-    const window = new NonceWindow({ ...limits, capacity: 300_000 });
-    for (let index = 0; index < 250_000; index++) claim(window, `c${index}`, NOW, NOW);
-    expect(window.size).toBe(250_000);
-    const later = NOW + limits.ttlMs;
-    expect(claim(window, "next", later, later)).toBe("fresh");
-    expect(window.size).toBe(1);
-  });
-});
+const RUN = "run-1";
+const id = (name: string): string => `${RUN}/1/${name}`;
 
 describe("the ledger actor", () => {
   let directory = "";
@@ -98,6 +22,7 @@ describe("the ledger actor", () => {
 
   const config = (capacity = 64, strict = true) => ({
     directory,
+    runId: RUN,
     capacity,
     freshnessMs: 60_000,
     ttlMs: 65_000,
@@ -105,14 +30,26 @@ describe("the ledger actor", () => {
   });
 
   async function start(clock = new TestClock(), capacity = 64, strict = true) {
-    const { context, recorded } = testContext(nonceLedger, config(capacity, strict), clock);
+    const made = testContext(nonceLedger, config(capacity, strict), clock);
+    const { recorded } = made;
+    const ticks: (() => void)[] = [];
+    const later = (_delayMs: number, fire: () => void) => {
+      ticks.push(fire);
+      return { cancel: () => undefined };
+    };
+    const context = { ...made.context, every: later, after: later };
     const state = await nonceLedger.setup(context);
     stops.push(async () => nonceLedger.stop?.(state, context));
     stops.push(async () => nonceLedger.stop?.(state, context));
     return {
       recorded,
-      claim: (commandId: string, issuedAtMs = clock.wallMs) =>
-        nonceLedger.receive.claim(state, { commandId, issuedAtMs }, context, callInfo),
+      ticks,
+      claim: async (name: string, issuedAtMs = clock.wallMs) =>
+        nonceLedger.receive.claim(state, { commandId: id(name), issuedAtMs }, context, callInfo),
+      claimWhole: async (commandId: string) => {
+        const payload = { commandId, issuedAtMs: clock.wallMs };
+        return nonceLedger.receive.claim(state, payload, context, callInfo);
+      },
       status: () => nonceLedger.receive.status(state, null, context, callInfo),
       stop: () => nonceLedger.stop?.(state, context),
     };
@@ -120,10 +57,10 @@ describe("the ledger actor", () => {
 
   it("remembers a claim across a restart without a stop", async () => {
     const first = await start();
-    expect(await first.claim("a")).toBe("fresh");
+    expect(await first.claim("1")).toBe("fresh");
     const second = await start();
-    expect(await second.claim("a")).toBe("replayed");
-    expect(await second.claim("b")).toBe("fresh");
+    expect(await second.claim("1")).toBe("replayed");
+    expect(await second.claim("2")).toBe("fresh");
     expect(second.recorded.gauges.get("kasmina.nonce_ledger.size")).toBe(2);
     expect(second.recorded.gauges.get("kasmina.nonce_ledger.ttl_seconds")).toBe(65);
   });
@@ -131,39 +68,67 @@ describe("the ledger actor", () => {
   it("forgets expired claims after a restart, but never takes them for fresh", async () => {
     const clock = new TestClock();
     const issuedAtMs = clock.wallMs;
-    await (await start(clock)).claim("a");
+    await (await start(clock)).claim("1");
     clock.wallMs += 65_000;
     const again = await start(clock);
-    expect(await again.status()).toEqual({ size: 0, capacity: 64, evictionsTotal: 1 });
+    expect(await again.status()).toMatchObject({
+      size: 0,
+      capacity: 64,
+      evictionsTotal: 1,
+      failure: null,
+    });
     expect(again.recorded.counters.get("kasmina.nonce_ledger.evictions_total")).toBe(1);
     clock.wallMs -= 60_000;
-    expect(await again.claim("a", issuedAtMs)).toBe("stale");
+    expect(await again.claim("1", issuedAtMs)).toBe("stale");
   });
 
   it("refuses when it is full, with a coded error, and says so", async () => {
     const ledger = await start();
-    for (let index = 0; index < 64; index++) await ledger.claim(`c${index}`);
-    await expect(ledger.claim("more")).rejects.toMatchObject({ code: "LEDGER_FULL" });
+    for (let index = 0; index < 64; index++) await ledger.claim(String(index));
+    await expect(ledger.claim("999")).rejects.toMatchObject({ code: "LEDGER_FULL" });
     expect(ledger.recorded.events.map(({ name }) => name)).toEqual(["nonce_ledger_full"]);
-    expect(await ledger.claim("c0")).toBe("replayed");
+    expect(await ledger.claim("0")).toBe("replayed");
   });
 
-  it("refuses ids that are missing or too long", async () => {
+  it("refuses ids that are missing, too long or of another run, and keeps no place", async () => {
     const ledger = await start();
-    await expect(ledger.claim("")).rejects.toMatchObject({ code: "COMMAND_MISSING_ID" });
-    await expect(ledger.claim("x".repeat(257))).rejects.toMatchObject({ code: "COMMAND_INVALID" });
+    await expect(ledger.claimWhole("")).rejects.toMatchObject({ code: "COMMAND_MISSING_ID" });
+    const others = ["run-2/1/1", "run-1/1", "run-1/0/1", "run-11/1/1", id("1".repeat(300))];
+    for (const other of others) {
+      await expect(ledger.claimWhole(other)).rejects.toMatchObject({ code: "COMMAND_INVALID" });
+    }
+    expect(await ledger.status()).toMatchObject({ size: 0 });
+  });
+
+  it("lets a wave of entries expire without any command, in slices", async () => {
+    const clock = new TestClock();
+    const ledger = await start(clock, 8_192);
+    for (let from = 0; from < 5_000; from += 1_000) {
+      const names = Array.from({ length: 1_000 }, (_, index) => String(from + index));
+      await Promise.all(names.map((name) => ledger.claim(name)));
+    }
+    clock.wallMs += 65_000;
+    const sizes: (number | undefined)[] = [];
+    for (let tick = ledger.ticks.shift(); tick !== undefined; tick = ledger.ticks.shift()) {
+      tick();
+      sizes.push(ledger.recorded.gauges.get("kasmina.nonce_ledger.size"));
+    }
+    expect(sizes).toEqual([2_952, 904, 0]);
+    expect(ledger.recorded.counters.get("kasmina.nonce_ledger.evictions_total")).toBe(5_000);
   });
 
   it("keeps its log small, and the floor outlives the segments", async () => {
     const clock = new TestClock();
     const ledger = await start(clock, 8_192);
     const firstIssuedMs = clock.wallMs;
-    const long = "x".repeat(240);
+    const name = (round: number, index: number) => `${round + 1}${String(index).padStart(14, "0")}`;
     for (let round = 0; round < 6; round++) {
-      for (let index = 0; index < 200; index++) await ledger.claim(`${round}-${index}-${long}`);
+      await Promise.all(
+        Array.from({ length: 900 }, (_, index) => ledger.claim(name(round, index))),
+      );
       clock.wallMs += 65_000;
     }
-    await ledger.claim("last");
+    await ledger.claim("77");
     const names = await readdir(directory);
     const sizes = await Promise.all(
       names.map(async (name) => (await stat(join(directory, name))).size),
@@ -171,13 +136,13 @@ describe("the ledger actor", () => {
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(2 * 131_072);
     clock.wallMs = firstIssuedMs;
     const again = await start(clock, 8_192);
-    expect(await again.claim(`0-0-${long}`, firstIssuedMs)).toBe("stale");
+    expect(await again.claim(name(0, 0), firstIssuedMs)).toBe("stale");
   });
 
   it("lets nothing issued before a salvage pass", async () => {
     const clock = new TestClock();
     const ledger = await start(clock);
-    for (const id of ["a", "b", "c"]) await ledger.claim(id);
+    for (const name of ["1", "2", "3"]) await ledger.claim(name);
     await ledger.stop();
     const [name] = await readdir(directory);
     const path = join(directory, name ?? "");
@@ -186,9 +151,14 @@ describe("the ledger actor", () => {
     await writeFile(path, bytes);
     await expect(start(clock)).rejects.toMatchObject({ code: "WAL_CORRUPT" });
     const salvaged = await start(clock, 64, false);
-    expect(await salvaged.claim("c")).toBe("stale");
+    expect(await salvaged.claim("3")).toBe("stale");
+    // Also in a later life, of whose log nothing is broken any more.
+    const issuedAtMs = clock.wallMs;
+    await salvaged.stop();
     clock.wallMs += 1;
-    expect(await salvaged.claim("d")).toBe("fresh");
+    const again = await start(clock);
+    expect(await again.claim("3", issuedAtMs)).toBe("stale");
+    expect(await again.claim("4")).toBe("fresh");
   });
 
   it("refuses a configuration under which a used command could be replayed", () => {

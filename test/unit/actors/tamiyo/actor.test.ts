@@ -5,10 +5,13 @@ import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { tamiyo } from "../../../../src/actors/tamiyo/evaluator.actor.ts";
+import { fieldReports } from "../../../../src/actors/tamiyo/field-reports/field-reports.actor.ts";
 import { urza } from "../../../../src/actors/urza/urza.actor.ts";
-import { decodeRecord } from "../../../../src/actors/wal/record.ts";
 import { walWriter } from "../../../../src/actors/wal/wal-writer.actor.ts";
-import { type TelemetryBatch, WalProtocol } from "../../../../src/protocols/actors/durable.ts";
+import {
+  FieldReportsProtocol,
+  type TelemetryBatch,
+} from "../../../../src/protocols/actors/durable.ts";
 import { TamiyoProtocol } from "../../../../src/protocols/actors/growth.ts";
 import { EsperError } from "../../../../src/protocols/errors.ts";
 import { decodeCommand, decodeFieldReport } from "../../../../src/protocols/leyline/codec.ts";
@@ -17,6 +20,7 @@ import { signatureMatches } from "../../../../src/protocols/leyline/signing.ts";
 import type { SystemStatePacket } from "../../../../src/protocols/leyline/state.ts";
 import { type AnyActorDefinition, defineActor } from "../../../../src/runtime/actor.ts";
 import { systemFiles } from "../../../../src/runtime/durable/files.ts";
+import { decodeStatements } from "../../../../src/runtime/durable/outbox-record.ts";
 import { Wal } from "../../../../src/runtime/durable/wal.ts";
 import { actor, supervisor } from "../../../../src/runtime/topology.ts";
 import { collecting } from "../../../fixtures/actors/stand-ins.ts";
@@ -37,12 +41,12 @@ function newDirectory(): string {
 }
 
 async function begin(
-  options: { wal?: AnyActorDefinition; policy?: object; stepTimeoutMs?: number } = {},
+  options: { reports?: AnyActorDefinition; policy?: object; stepTimeoutMs?: number } = {},
 ) {
   const directory = newDirectory();
   const batches: TelemetryBatch[] = [];
   const log = { directory, strict: true, retentionHours: 24 };
-  const wal = options.wal ?? walWriter;
+  const reports = options.reports ?? fieldReports;
   const config = {
     secret: SECRET,
     policy: options.policy ?? {},
@@ -52,9 +56,10 @@ async function begin(
   const tree = supervisor({
     children: {
       nissa: actor(collecting(batches), { thread: "durable" }),
-      wal: actor(wal, {
+      wal: actor(walWriter, { thread: "durable", config: () => log }),
+      reports: actor(reports, {
         thread: "durable",
-        config: () => (options.wal === undefined ? log : {}),
+        config: () => (options.reports === undefined ? { observationWindow: 1 } : {}),
       }),
       urza: actor(urza, { thread: "control" }),
       tamiyo: actor(tamiyo, { thread: "control", config: () => config }),
@@ -115,7 +120,9 @@ async function reportsOnDisk(directory: string): Promise<FieldReport[]> {
   const wal = await Wal.open({ files: systemFiles, directory: copy });
   const reports: FieldReport[] = [];
   for await (const { payload } of wal.read()) {
-    reports.push(decodeFieldReport(decodeRecord(payload).bytes));
+    for (const statement of decodeStatements(payload)) {
+      if (statement.kind === "entry") reports.push(decodeFieldReport(statement.payload));
+    }
   }
   await wal.close();
   return reports;
@@ -169,21 +176,25 @@ describe("a decision", () => {
   it("waits for the log, and fails with it", async () => {
     let release: (() => void) | null = null;
     let full = false;
-    const slow = defineActor(import.meta.url, WalProtocol, {
+    const status = { published: 0, retries: 0, dropped: 0, pending: 0, retryBacklog: 0 };
+    const slow = defineActor(import.meta.url, FieldReportsProtocol, {
       config: z.strictObject({}),
       setup: () => null,
       receive: {
-        async append() {
+        async record() {
           if (full) throw new EsperError("WAL_FULL", "no room");
           await new Promise<void>((resolve) => {
             release = resolve;
           });
-          return { sequences: [1] };
+          return { sequence: 1 };
         },
-        status: () => ({ records: 0, bytes: 0, recovered: 0, tornBytes: 0 }),
+        connect: () => ({ pending: 0 }),
+        disconnect: () => ({ pending: 0 }),
+        endRun: () => ({ closed: 0 }),
+        status: () => ({ ...status, windows: 0, connected: false }),
       },
     });
-    const { decide } = await begin({ wal: slow });
+    const { decide } = await begin({ reports: slow });
     let answered = false;
     const decision = decide(packet()).then(() => {
       answered = true;
@@ -246,7 +257,9 @@ describe("what a decision lacks", () => {
     expect(await rejection(decide(packet({ hostSites: [] })))).toMatchObject({
       code: "DEPENDENCY_VIOLATION",
     });
-    expect(await reportsOnDisk(directory)).toEqual([]);
+    expect(await reportsOnDisk(directory)).toMatchObject([
+      { reportId: "failed/run-1/2/480", outcome: "ABORTED", notes: "DEPENDENCY_VIOLATION" },
+    ]);
     expect(await decide(packet())).toMatchObject({ reason: "plateau" });
     const { events, metrics } = await telemetry();
     expect(events.filter(({ name }) => name === "dependency_guard.violation")).toMatchObject([

@@ -36,6 +36,8 @@ const rootOf = (told: Told) =>
         told.checkpoints.push({ step, final, incarnation });
         return { stored: true };
       },
+      restore: () => null,
+      rollback: () => null,
       finished(_state, { result }) {
         told.results.push(result);
         return null;

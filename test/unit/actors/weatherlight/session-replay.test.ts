@@ -2,8 +2,9 @@
 import { expect, it } from "vitest";
 import type { RunOrder } from "../../../../src/protocols/actors/growth.ts";
 import { systemClock } from "../../../../src/runtime/clock.ts";
-import type { CheckpointStore } from "../../../../src/runtime/durable/checkpoint-store.ts";
+import { CheckpointStore } from "../../../../src/runtime/durable/checkpoint-store.ts";
 import { RunSession } from "../../../../src/runtime/run/session.ts";
+import { MemoryFiles } from "../../../fixtures/memory-files.ts";
 
 it("keeps a miss that a rewind has taken off the disk again", async () => {
   // The second restart comes before the trainer has passed step 96 a second time.
@@ -14,7 +15,7 @@ it("keeps a miss that a rewind has taken off the disk again", async () => {
       checkpoint: null,
       missedDecisions: [16],
     } as unknown as RunOrder,
-    store: {} as CheckpointStore,
+    store: new CheckpointStore(new MemoryFiles(), "/run/checkpoints"),
     observer: { on: () => undefined },
     clock: systemClock,
     saveIncarnation: async () => undefined,
