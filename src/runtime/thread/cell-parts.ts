@@ -27,6 +27,8 @@ export interface Instance {
   readonly context: Parameters<AnyActorDefinition["setup"]>[0];
   readonly token: CancellationToken;
   state: unknown;
+  /** Cancels the token. */
+  cancel(): void;
   /** Cancels the token and every timer. */
   end(): void;
 }
@@ -73,8 +75,7 @@ export interface CellServices {
   faults: FaultPoints | null;
   /** The cell whose handler runs right now; the sender of what is sent meanwhile. */
   current: Cell | null;
-  /** `crash` is for failures outside any message, such as a timer's. */
-  createInstance(cell: Cell, starts: number, crash: (error: unknown) => void): Instance;
+  createInstance(cell: Cell, starts: number): Instance;
   /** Ends the instance of a crashed cell, then tells its owner. */
   closeCrashed(cell: Cell, error: unknown): void;
   nameOf(address: number): string;
@@ -136,7 +137,7 @@ export function crashError(what: string, error: unknown): EsperError {
 }
 
 /** Waits for `work` at most `limitMs`; false when it took longer. Its failure is thrown. */
-export function within(clock: Clock, limitMs: number, work: Promise<void>): Promise<boolean> {
+export function within(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(limitMs, () => resolve(false));
     const settle = (then: () => void): void => {

@@ -24,6 +24,7 @@ import {
 } from "./cell-parts.ts";
 import { settleWithin } from "./handler-limit.ts";
 import { InHand } from "./in-hand.ts";
+import type { Leaving } from "./leaving.ts";
 import type { Runnable } from "./loop.ts";
 import type { Caller, Message } from "./message.ts";
 import type { OpenAnswers } from "./open-answers.ts";
@@ -65,15 +66,14 @@ export class Cell implements Runnable {
   exported: boolean;
   /** Where its messages stay until they are handled; null when it holds them in its mailbox. */
   source: Source | null = null;
-  /** The start or the close in progress; whatever comes next waits for it. */
-  change: Promise<void> | null = null;
-  onIdle: (() => void) | null = null;
+  steps: (() => void)[] | null = null;
+  leaving: Leaving | null = null;
   failSetup: ((error: unknown) => void) | null = null;
   /** Calls that are answered after their handlers have returned. */
   answers: OpenAnswers | null = null;
   /** Senders wait for room. */
   hasWaiting = false;
-  /** It ends because it wants to. */
+  /** It was told to end, or an actor of the tree wants to. */
   isLeaving = false;
   processed = 0;
   failed = 0;
@@ -83,6 +83,8 @@ export class Cell implements Runnable {
   #hand: InHand | null = null;
   #scheduled = false;
   #crashRequested = false;
+  /** The handler of this message has returned a promise. */
+  #awaited: Message | null = null;
 
   constructor(
     services: CellServices,
@@ -163,6 +165,11 @@ export class Cell implements Runnable {
   get hand(): InHand {
     this.#hand ??= new InHand(() => this.name);
     return this.#hand;
+  }
+
+  /** True while the message in hand waits for something, and no code of its handler runs. */
+  get isWaiting(): boolean {
+    return this.active !== null && this.#awaited === this.active;
   }
 
   /** Messages put aside. */
@@ -257,8 +264,14 @@ export class Cell implements Runnable {
   }
 
   #await(result: PromiseLike<unknown>, message: Message, instance: Instance): void {
-    const fail = (error: unknown): void => this.#failed(message, instance, error);
-    const done = (value: unknown): void => this.#done(message, instance, value);
+    const isOver = (): Message => {
+      if (this.#awaited === message) this.#awaited = null;
+      return message;
+    };
+    const fail = (error: unknown): void => this.#failed(isOver(), instance, error);
+    const done = (value: unknown): void => this.#done(isOver(), instance, value);
+    this.#awaited = message;
+    this.leaving?.waits();
     settleWithin(this, message, result, done, fail);
   }
 
@@ -286,7 +299,7 @@ export class Cell implements Runnable {
     else if (outcome === "handled" || outcome === "forwarded") this.finish(message);
     this.processed += 1;
     if (this.index >= 0) this.services.tally.countProcessed(this.index);
-    if (this.onIdle !== null) this.onIdle();
+    if (this.leaving !== null) this.leaving.idle();
     // A handler that was waited for ends outside any turn.
     if (this.services.current !== this) this.wake();
   }
@@ -316,7 +329,7 @@ export class Cell implements Runnable {
       else {
         this.active = null;
         this.#settleCrashed(message, error);
-        this.onIdle?.();
+        this.leaving?.idle();
         this.wake();
       }
       return;
@@ -325,7 +338,7 @@ export class Cell implements Runnable {
     message.caller?.fail(error);
     this.finish(message);
     if (message.caller === null) this.services.onCastFailed(this, message, error);
-    this.onIdle?.();
+    this.leaving?.idle();
     this.wake();
   }
 

@@ -108,7 +108,7 @@ export class Host {
       setupLimitMs: seed.setupLimitMs,
       faults: null,
       current: null,
-      createInstance: (cell, starts, crash) => new Life(cell, starts, contextParts, crash),
+      createInstance: (cell, starts) => new Life(cell, starts, contextParts),
       closeCrashed: (cell, error) => this.#life.crashed(cell, error),
       nameOf: (address) => this.#cells.nameOf(address),
       onStarted: (cell) => {

@@ -54,6 +54,7 @@ export class Spawner implements CellOwner {
   readonly #parts: SpawnerParts;
   /** Only of children that have failed. */
   readonly #records = new WeakMap<Cell, Record>();
+  /** Who waits for the end of an actor; nobody, of most. */
   readonly #ending = new Map<Cell, (() => void)[]>();
   #count = 0;
 
@@ -80,25 +81,23 @@ export class Spawner implements CellOwner {
     return cell;
   }
 
-  /** Resolves when the child is gone. */
-  stop(cell: Cell): Promise<void> {
-    if (cell.state === "stopped") return Promise.resolve();
-    return new Promise((resolve) => {
-      const waiting = this.#ending.get(cell);
-      if (waiting !== undefined) {
-        waiting.push(resolve);
-        return;
-      }
-      this.#ending.set(cell, [resolve]);
-      this.#parts.life().stop(cell, true, cell.definition.supervision.shutdownMs);
-    });
+  /** An actor with nothing to wait for is gone on return. */
+  stop(cell: Cell): void {
+    if (cell.isLeaving || cell.state === "stopped") return;
+    cell.isLeaving = true;
+    this.#parts.life().stop(cell, true, cell.definition.supervision.shutdownMs);
   }
 
-  /** Null when there are none. */
+  /** One after the other, the youngest first; null when all are gone on return. */
   stopChildren(parent: Cell): Promise<void> | null {
     const { children } = parent;
     if (children === null || children.size === 0) return null;
-    return this.#stopAll([...children].reverse());
+    const all = [...children];
+    for (let child = all.pop(); child !== undefined; child = all.pop()) {
+      this.stop(child);
+      if (child.state !== "stopped") return this.#stopRest(child, all);
+    }
+    return null;
   }
 
   started(): void {
@@ -106,7 +105,7 @@ export class Spawner implements CellOwner {
   }
 
   failed(cell: Cell, error: unknown): void {
-    if (this.#ending.has(cell)) return;
+    if (cell.isLeaving) return;
     const { restart } = cell.definition.supervision;
     if (restart === "temporary") {
       this.#remove(cell, "crashed", error);
@@ -131,7 +130,7 @@ export class Spawner implements CellOwner {
   }
 
   #restart(cell: Cell, record: Record): void {
-    if (cell.state !== "down" || this.#ending.has(cell)) return;
+    if (cell.state !== "down" || cell.isLeaving) return;
     const nowMs = this.#parts.clock.monotonicMs();
     record.startedAtMs = nowMs;
     this.#parts.life().start(cell, cell.starts + 1);
@@ -150,10 +149,11 @@ export class Spawner implements CellOwner {
   }
 
   #remove(cell: Cell, reason: DownReason, error: unknown): void {
-    this.#parts.life().retire(cell);
+    if (cell.state !== "stopped") this.#parts.life().retire(cell);
     cell.parent?.children?.delete(cell);
     this.#parts.removeCell(cell, reason, error);
-    const waiting = this.#ending.get(cell) ?? [];
+    const waiting = this.#ending.get(cell);
+    if (waiting === undefined) return;
     this.#ending.delete(cell);
     for (const resolve of waiting) resolve();
   }
@@ -168,8 +168,22 @@ export class Spawner implements CellOwner {
     return record;
   }
 
-  async #stopAll(children: readonly Cell[]): Promise<void> {
-    for (const child of children) await this.stop(child);
+  /** The children before `child`, which is on its way out. */
+  async #stopRest(child: Cell, children: readonly Cell[]): Promise<void> {
+    await this.#gone(child);
+    for (const next of children.toReversed()) {
+      this.stop(next);
+      await this.#gone(next);
+    }
+  }
+
+  #gone(cell: Cell): Promise<void> | null {
+    if (cell.state === "stopped") return null;
+    return new Promise((resolve) => {
+      const waiting = this.#ending.get(cell);
+      if (waiting === undefined) this.#ending.set(cell, [resolve]);
+      else waiting.push(resolve);
+    });
   }
 }
 
