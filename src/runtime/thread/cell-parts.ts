@@ -40,14 +40,12 @@ export type Handler = (
   call: CallInfo,
 ) => unknown;
 
-/** Where a cell lives; the generation tells a new actor in a used slot from the one before. */
+/** Where a cell lives, and where it stands among the others. */
 export interface Place {
   readonly address: number;
+  readonly slot: number;
+  /** Tells a new actor in a used slot from the one before. */
   readonly generation: number;
-}
-
-/** Where a cell stands among the others. */
-export interface Family {
   readonly parent: Cell | null;
   /** Row in the system's tally, -1 for a spawned actor. */
   readonly index: number;
@@ -130,10 +128,7 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
 export function crashError(what: string, error: unknown): EsperError {
   if (error instanceof EsperError) return error;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : textOf(error);
-  const coded = new EsperError("HANDLER_FAILED", `${what} failed: ${text}`, { what }, error);
-  // Where it was thrown tells more than where it was caught.
-  if (error instanceof Error && error.stack !== undefined) coded.stack = error.stack;
-  return coded;
+  return EsperError.from("HANDLER_FAILED", `${what} failed: ${text}`, { what }, error);
 }
 
 /** Waits for `work` at most `limitMs`; false when it took longer. Its failure is thrown. */

@@ -8,13 +8,12 @@ import { LANES } from "../../protocols/protocol.ts";
 import type { AnyActorDefinition, MailboxPolicy } from "../actor.ts";
 import { Mailbox } from "../mailbox.ts";
 import type { CompiledProtocol } from "../wire/protocol-table.ts";
-import { slotOf, threadOf } from "./address.ts";
+import { threadOf } from "./address.ts";
 import {
   behaviourOf,
   type CellOwner,
   type CellServices,
   crashError,
-  type Family,
   type Handler,
   type Instance,
   isPromiseLike,
@@ -55,7 +54,9 @@ export class Cell implements Runnable {
   readonly row: number;
   readonly threadId: number;
   readonly protocol: CompiledProtocol;
-  children: Set<Cell> | null = null;
+  youngest: Cell | null = null;
+  elder: Cell | null = null;
+  younger: Cell | null = null;
   readonly mailbox: Mailbox<Message>;
   readonly policy: MailboxPolicy;
   state: CellState = "down";
@@ -77,7 +78,6 @@ export class Cell implements Runnable {
   isLeaving = false;
   processed = 0;
   failed = 0;
-  readonly #lowWater: number;
   #handlers: readonly (Handler | undefined)[];
   #behaviour: Readonly<Record<string, Handler | undefined>> | null = null;
   #hand: InHand | null = null;
@@ -86,30 +86,23 @@ export class Cell implements Runnable {
   /** The handler of this message has returned a promise. */
   #awaited: Message | null = null;
 
-  constructor(
-    services: CellServices,
-    owner: CellOwner,
-    actor: LoadedActor,
-    place: Place,
-    family: Family,
-  ) {
+  constructor(services: CellServices, owner: CellOwner, actor: LoadedActor, place: Place) {
     this.services = services;
     this.owner = owner;
     this.actor = actor;
     this.address = place.address;
-    this.slot = slotOf(place.address);
+    this.slot = place.slot;
     this.generation = place.generation;
-    this.parent = family.parent;
-    this.index = family.index;
-    this.exported = family.exported;
+    this.parent = place.parent;
+    this.index = place.index;
+    this.exported = place.exported;
     const { handlers, protocol } = behaviourOf(actor.definition);
     this.#handlers = handlers;
     this.protocol = protocol;
-    this.row = family.parent === null ? family.index : family.parent.row;
+    this.row = place.parent === null ? place.index : place.parent.row;
     this.threadId = threadOf(place.address);
-    this.mailbox = new Mailbox(family.mailbox);
-    this.policy = family.mailbox;
-    this.#lowWater = family.mailbox.capacity >> 1;
+    this.mailbox = new Mailbox(place.mailbox);
+    this.policy = place.mailbox;
   }
 
   get name(): string {
@@ -119,6 +112,11 @@ export class Cell implements Runnable {
   /** As a target, a cell leads to itself. */
   get cell(): Cell {
     return this;
+  }
+
+  /** With so many data messages left, those who wait for room are told. */
+  get lowWater(): number {
+    return this.policy.capacity >> 1;
   }
 
   get definition(): AnyActorDefinition {
@@ -212,7 +210,7 @@ export class Cell implements Runnable {
     const message = this.source === null ? this.mailbox.take() : this.source.next(this.mailbox);
     if (message === undefined) return null;
     if (this.exported) this.#release(message);
-    if (this.hasWaiting && this.mailbox.size <= this.#lowWater) this.services.onRoom(this);
+    if (this.hasWaiting && this.mailbox.size <= this.lowWater) this.services.onRoom(this);
     return message;
   }
 
@@ -387,7 +385,8 @@ export class Cell implements Runnable {
   /** Empties the mailbox and the stash; nothing comes after. */
   discardAll(reason: DeadLetterReason): void {
     this.answers?.drop(reason);
-    for (const message of this.#hand?.takeStash() ?? []) this.discard(message, reason, true);
+    if (this.#hand !== null)
+      for (const message of this.#hand.takeStash()) this.discard(message, reason, true);
     for (const message of this.mailbox.drain()) this.discard(message, reason);
     this.source?.discardAll(reason);
   }
@@ -402,7 +401,7 @@ export class Cell implements Runnable {
     const { services, slot } = this;
     // Waking a sender for every place would make it pass on one message at a time.
     const wanted = services.credits.release(slot, lane);
-    if (wanted && services.credits.data(slot) <= this.#lowWater) this.hasWaiting = true;
+    if (wanted && services.credits.data(slot) <= this.lowWater) this.hasWaiting = true;
   }
 
   finish(message: Message): void {

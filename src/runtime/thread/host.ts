@@ -60,6 +60,7 @@ export class Host {
   readonly #family: Family;
   readonly #instruments: Instruments;
   readonly #relations: Relations;
+  readonly #later = Promise.resolve();
   #metricsTimer: Timer | null = null;
   #closed = false;
 
@@ -329,12 +330,14 @@ export class Host {
   }
 
   #onCrash(cell: Cell, error: unknown): void {
-    const coded = crashError(cell.name, error);
-    this.#relations.crashed(cell, coded);
+    this.#relations.crashed(cell, error);
     // Telling takes longer than restarting a child: it comes after.
-    void Promise.resolve().then(() => tellCrash(cell, this.#seed.thread, coded, this));
+    void this.#later.then(() => {
+      tellCrash(cell, this.#seed.thread, crashError(cell.name, error), this);
+    });
     if (cell.index < 0) return;
-    this.#report({ kind: "crashed", actor: cell.name, error: dehydrate(coded) });
+    const wire = dehydrate(crashError(cell.name, error));
+    this.#report({ kind: "crashed", actor: cell.name, error: wire });
   }
 
   #onDeadLetter(letter: DeadLetter): void {

@@ -70,6 +70,11 @@ export class LinkedActors {
     else this.#fail(end, notice.cause);
   }
 
+  /** True when the actor is linked to others. */
+  holds(cell: Cell): boolean {
+    return this.#ofCell.has(cell);
+  }
+
   /** The life of the actor failed: everything linked to it fails. */
   crashed(cell: Cell, cause: DownCause): void {
     for (const end of this.#endsOfLife(cell)) this.#unlink(end, cause);

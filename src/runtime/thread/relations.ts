@@ -2,7 +2,7 @@
  * How the actors of one thread know of others beyond sending them messages: names, watches, links
  * and events, joined to the host. Nothing here is touched by a message between two actors.
  */
-import { type EsperError, invariant } from "../../protocols/errors.ts";
+import { invariant } from "../../protocols/errors.ts";
 import type { MessageMap, Protocol } from "../../protocols/protocol.ts";
 import type { ActorDown, ActorRef, DownReason, WatchOptions } from "../actor.ts";
 import type { Clock } from "../clock.ts";
@@ -144,9 +144,10 @@ export class Relations {
   }
 
   /** A life of the actor failed. */
-  crashed(cell: Cell, error: EsperError): void {
+  crashed(cell: Cell, error: unknown): void {
     if (cell.isShared) this.#parts.cells.services.credits.pause(cell.slot, true);
-    this.#links.crashed(cell, causeOf(error) as DownCause);
+    if (!this.#links.holds(cell)) return;
+    this.#links.crashed(cell, causeOf(crashError(cell.name, error)) as DownCause);
   }
 
   /** A life of the actor is over. */

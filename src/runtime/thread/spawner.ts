@@ -10,6 +10,7 @@ import { RestartWindow, restartDelayMs } from "../restart-window.ts";
 import type { Cell } from "./cell.ts";
 import type { CellOwner, LoadedActor } from "./cell-parts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { childrenOf, joinFamily, leaveFamily } from "./siblings.ts";
 
 /** What the spawner needs of its host. */
 export interface SpawnerParts {
@@ -73,10 +74,7 @@ export class Spawner implements CellOwner {
     const known = name ?? this.#count;
     const actor = new SpawnedActor(definition, checked(definition, config), known);
     const cell = this.#parts.addCell(actor, this, parent);
-    if (parent !== null) {
-      parent.children ??= new Set();
-      parent.children.add(cell);
-    }
+    joinFamily(cell);
     this.#parts.life().start(cell, 1);
     return cell;
   }
@@ -90,12 +88,11 @@ export class Spawner implements CellOwner {
 
   /** One after the other, the youngest first; null when all are gone on return. */
   stopChildren(parent: Cell): Promise<void> | null {
-    const { children } = parent;
-    if (children === null || children.size === 0) return null;
-    const all = [...children];
-    for (let child = all.pop(); child !== undefined; child = all.pop()) {
+    if (parent.youngest === null) return null;
+    const children = childrenOf(parent);
+    for (const [at, child] of children.entries()) {
       this.stop(child);
-      if (child.state !== "stopped") return this.#stopRest(child, all);
+      if (child.state !== "stopped") return this.#stopRest(child, children.slice(at + 1));
     }
     return null;
   }
@@ -150,7 +147,7 @@ export class Spawner implements CellOwner {
 
   #remove(cell: Cell, reason: DownReason, error: unknown): void {
     if (cell.state !== "stopped") this.#parts.life().retire(cell);
-    cell.parent?.children?.delete(cell);
+    leaveFamily(cell);
     this.#parts.removeCell(cell, reason, error);
     const waiting = this.#ending.get(cell);
     if (waiting === undefined) return;
@@ -168,10 +165,10 @@ export class Spawner implements CellOwner {
     return record;
   }
 
-  /** The children before `child`, which is on its way out. */
-  async #stopRest(child: Cell, children: readonly Cell[]): Promise<void> {
+  /** Those older than `child`, which is on its way out. */
+  async #stopRest(child: Cell, older: readonly Cell[]): Promise<void> {
     await this.#gone(child);
-    for (const next of children.toReversed()) {
+    for (const next of older) {
       this.stop(next);
       await this.#gone(next);
     }
