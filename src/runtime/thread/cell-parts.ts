@@ -4,6 +4,7 @@ import type { AnyActorDefinition, CallInfo, MailboxPolicy } from "../actor.ts";
 import type { Clock } from "../clock.ts";
 import type { FaultPoints } from "../faults/fault-points.ts";
 import type { Mailbox } from "../mailbox.ts";
+import { RestartWindow } from "../restart-window.ts";
 import type { CancellationToken } from "../token.ts";
 import { type CompiledProtocol, compileProtocol } from "../wire/protocol-table.ts";
 import type { ThreadBlock } from "../wire/thread-block.ts";
@@ -51,6 +52,18 @@ export interface Place {
   readonly index: number;
   readonly exported: boolean;
   readonly mailbox: MailboxPolicy;
+}
+
+/** What the owner of a spawned cell remembers of its failures. */
+export class Failures {
+  readonly window: RestartWindow;
+  streak = 0;
+  startedAtMs = Number.NEGATIVE_INFINITY;
+  failedAtMs = 0;
+
+  constructor(intensity: number, periodMs: number) {
+    this.window = new RestartWindow(intensity, periodMs);
+  }
 }
 
 /** Who decides what becomes of a cell: the supervision on the main thread, or its parent. */

@@ -14,6 +14,7 @@ import {
   type CellOwner,
   type CellServices,
   crashError,
+  type Failures,
   type Handler,
   type Instance,
   isPromiseLike,
@@ -21,11 +22,12 @@ import {
   type Place,
   type Source,
 } from "./cell-parts.ts";
+import { isDue } from "./due.ts";
 import { settleWithin } from "./handler-limit.ts";
 import { InHand } from "./in-hand.ts";
 import type { Leaving } from "./leaving.ts";
 import type { Runnable } from "./loop.ts";
-import type { Caller, Message } from "./message.ts";
+import type { Message } from "./message.ts";
 import type { OpenAnswers } from "./open-answers.ts";
 import { discardError } from "./refusal.ts";
 import type { DeadLetterReason } from "./types.ts";
@@ -72,6 +74,9 @@ export class Cell implements Runnable {
   failSetup: ((error: unknown) => void) | null = null;
   /** Calls that are answered after their handlers have returned. */
   answers: OpenAnswers | null = null;
+  failures: Failures | null = null;
+  /** Others may have to hear what becomes of it: it has a name, a link, a watch or a topic. */
+  hasTies: boolean;
   /** Senders wait for room. */
   hasWaiting = false;
   /** It was told to end, or an actor of the tree wants to. */
@@ -96,6 +101,7 @@ export class Cell implements Runnable {
     this.parent = place.parent;
     this.index = place.index;
     this.exported = place.exported;
+    this.hasTies = place.exported || place.index >= 0;
     const { handlers, protocol } = behaviourOf(actor.definition);
     this.#handlers = handlers;
     this.protocol = protocol;
@@ -112,11 +118,6 @@ export class Cell implements Runnable {
   /** As a target, a cell leads to itself. */
   get cell(): Cell {
     return this;
-  }
-
-  /** With so many data messages left, those who wait for room are told. */
-  get lowWater(): number {
-    return this.policy.capacity >> 1;
   }
 
   get definition(): AnyActorDefinition {
@@ -191,7 +192,7 @@ export class Cell implements Runnable {
     for (let count = 0; count < TURN_MESSAGES; count++) {
       const message = this.#next();
       if (message === null) break;
-      if (message.caller === null || this.#isDue(message, message.caller)) this.#handle(message);
+      if (message.caller === null || isDue(this, message, message.caller)) this.#handle(message);
       if (services.loop.spend()) break;
     }
     services.current = null;
@@ -210,7 +211,8 @@ export class Cell implements Runnable {
     const message = this.source === null ? this.mailbox.take() : this.source.next(this.mailbox);
     if (message === undefined) return null;
     if (this.exported) this.#release(message);
-    if (this.hasWaiting && this.mailbox.size <= this.lowWater) this.services.onRoom(this);
+    if (this.hasWaiting && this.mailbox.size <= this.policy.capacity >> 1)
+      this.services.onRoom(this);
     return message;
   }
 
@@ -262,12 +264,8 @@ export class Cell implements Runnable {
   }
 
   #await(result: PromiseLike<unknown>, message: Message, instance: Instance): void {
-    const isOver = (): Message => {
-      if (this.#awaited === message) this.#awaited = null;
-      return message;
-    };
-    const fail = (error: unknown): void => this.#failed(isOver(), instance, error);
-    const done = (value: unknown): void => this.#done(isOver(), instance, value);
+    const fail = (error: unknown): void => this.#failed(message, instance, error);
+    const done = (value: unknown): void => this.#done(message, instance, value);
     this.#awaited = message;
     this.leaving?.waits();
     settleWithin(this, message, result, done, fail);
@@ -286,12 +284,13 @@ export class Cell implements Runnable {
     const text = `${this.name} does not understand ${message.name}`;
     message.caller?.fail(new EsperError("MESSAGE_UNKNOWN", text, { message: message.name }));
     this.finish(message);
-    if (message.caller === null) this.#bury(message, "actor-unknown");
+    if (message.caller === null) this.bury(message, "actor-unknown");
   }
 
   #done(message: Message, instance: Instance, value: unknown): void {
     if (this.active !== message || this.instance !== instance) return;
     this.active = null;
+    this.#awaited = null;
     const outcome = this.#hand === null ? "handled" : this.#hand.takeOutcome();
     if (outcome === "handled" && message.caller !== null) this.answer(message, value);
     else if (outcome === "handled" || outcome === "forwarded") this.finish(message);
@@ -319,6 +318,7 @@ export class Cell implements Runnable {
   /** A coded error is an answer; anything else, and a fatal code, is a crash. */
   #failed(message: Message, instance: Instance, error: unknown): void {
     if (this.active !== message || this.instance !== instance) return;
+    this.#awaited = null;
     this.#hand?.failed(message, this.answers);
     this.countFailed();
     if (!(error instanceof EsperError) || error.row.fatal) {
@@ -357,29 +357,13 @@ export class Cell implements Runnable {
     this.mailbox.putBack(message);
   }
 
-  /** False for what must not be handled any more. */
-  #isDue(message: Message, caller: Caller): boolean {
-    if (this.services.clock.monotonicMs() > caller.deadlineAtMs) {
-      this.#bury(message, "deadline-passed");
-      this.finish(message);
-      caller.drop();
-      return false;
-    }
-    if (!caller.settled) {
-      if (caller.token === null || !caller.token.cancelled) return true;
-      caller.fail(new EsperError("CANCELLED", `${message.name} was cancelled`));
-    }
-    this.finish(message);
-    return false;
-  }
-
   /** Ends a message without handling it: the caller is told, a cast becomes a dead letter. */
   discard(message: Message, reason: DeadLetterReason, begun = false): void {
     if (!begun && this.exported) this.#release(message);
     this.finish(message);
     const { caller } = message;
     if (caller !== null) caller.fail(discardError(this.name, reason, this.mailbox.size));
-    else this.#bury(message, reason);
+    else this.bury(message, reason);
   }
 
   /** Empties the mailbox and the stash; nothing comes after. */
@@ -391,7 +375,7 @@ export class Cell implements Runnable {
     this.source?.discardAll(reason);
   }
 
-  #bury(message: Message, reason: DeadLetterReason): void {
+  bury(message: Message, reason: DeadLetterReason): void {
     const { name, lane, from } = message;
     const letter = { name, lane: LANES[lane], from: this.services.nameOf(from) };
     this.services.deadLetters.add(this.name, letter, reason);
@@ -401,7 +385,7 @@ export class Cell implements Runnable {
     const { services, slot } = this;
     // Waking a sender for every place would make it pass on one message at a time.
     const wanted = services.credits.release(slot, lane);
-    if (wanted && services.credits.data(slot) <= this.lowWater) this.hasWaiting = true;
+    if (wanted && services.credits.data(slot) <= this.policy.capacity >> 1) this.hasWaiting = true;
   }
 
   finish(message: Message): void {

@@ -139,6 +139,7 @@ export class Cells {
     const casts = countOpenCasts(cell);
     this.#credits.open(cell.slot, policy, urgent, mailbox.size - urgent, casts);
     cell.exported = true;
+    cell.hasTies = true;
   }
 
   nameOf(address: number): string {

@@ -60,7 +60,6 @@ export class Host {
   readonly #family: Family;
   readonly #instruments: Instruments;
   readonly #relations: Relations;
-  readonly #later = Promise.resolve();
   #metricsTimer: Timer | null = null;
   #closed = false;
 
@@ -332,9 +331,9 @@ export class Host {
   #onCrash(cell: Cell, error: unknown): void {
     this.#relations.crashed(cell, error);
     // Telling takes longer than restarting a child: it comes after.
-    void this.#later.then(() => {
+    const tellIt = (): void =>
       tellCrash(cell, this.#seed.thread, crashError(cell.name, error), this);
-    });
+    void Promise.resolve().then(tellIt);
     if (cell.index < 0) return;
     const wire = dehydrate(crashError(cell.name, error));
     this.#report({ kind: "crashed", actor: cell.name, error: wire });

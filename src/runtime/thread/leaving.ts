@@ -12,7 +12,7 @@ export class Leaving {
   #endsAtMs: number | null = null;
   #timer: Timer | null = null;
 
-  /** Runs `go` once, with what is left of the limit, when nothing is in hand or the limit is over. */
+  /** Runs `go` once, with the time left, when nothing is in hand or the limit is over. */
   constructor(cell: Cell, limitMs: number, go: (leftMs: number) => void) {
     this.#cell = cell;
     this.#limitMs = limitMs;

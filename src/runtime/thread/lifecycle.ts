@@ -223,7 +223,7 @@ export class Lifecycle {
   /** Children first, then the definition's last words; null when all is done at once. */
   #close(cell: Cell, limitMs: number): Promise<void> | null {
     if (cell.instance === null) return null;
-    const children = this.#stopChildren(cell);
+    const children = cell.youngest === null ? null : this.#stopChildren(cell);
     if (children === null) return this.#lastWords(cell, limitMs);
     return children.then(() => this.#lastWords(cell, limitMs) ?? undefined);
   }

@@ -132,6 +132,7 @@ export class LinkedActors {
     const life = mine ? cell.starts : this.#lifeOf(cell);
     const end = { ...base, life, pending, isFailing: false, isOver: false };
     this.#ends.set(keyOf(peerThread, id, mine), end);
+    cell.hasTies = true;
     const known = this.#ofCell.get(cell);
     if (known === undefined) this.#ofCell.set(cell, new Set([end]));
     else known.add(end);

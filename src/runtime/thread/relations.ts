@@ -138,6 +138,7 @@ export class Relations {
 
   /** A life of the actor begins. */
   started(cell: Cell): void {
+    if (!cell.hasTies) return;
     // The first is open from the beginning: what is sent before it waits.
     if (cell.isShared && cell.starts > 1)
       this.#parts.cells.services.credits.pause(cell.slot, false);
@@ -145,6 +146,7 @@ export class Relations {
 
   /** A life of the actor failed. */
   crashed(cell: Cell, error: unknown): void {
+    if (!cell.hasTies) return;
     if (cell.isShared) this.#parts.cells.services.credits.pause(cell.slot, true);
     if (!this.#links.holds(cell)) return;
     this.#links.crashed(cell, causeOf(crashError(cell.name, error)) as DownCause);
@@ -152,6 +154,7 @@ export class Relations {
 
   /** A life of the actor is over. */
   ended(cell: Cell): void {
+    if (!cell.hasTies) return;
     if (cell.isShared) this.#parts.cells.services.credits.pause(cell.slot, true);
     this.#watch.ended(cell);
     this.#links.ended(cell);
@@ -160,6 +163,7 @@ export class Relations {
 
   /** A spawned actor of this thread is gone for good. */
   gone(cell: Cell, reason: DownReason, error: unknown): void {
+    if (!cell.hasTies) return;
     this.registry.release(cell);
     this.#links.gone(cell);
     this.#watch.gone(cell, reason, reason === "stopped" ? null : crashError(cell.name, error));
@@ -167,7 +171,7 @@ export class Relations {
 
   /** A spawned actor of this thread was restarted. */
   childRestarted(cell: Cell): void {
-    this.#watch.childRestarted(cell);
+    if (cell.hasTies) this.#watch.childRestarted(cell);
   }
 
   /** An actor of the tree is gone for good. */

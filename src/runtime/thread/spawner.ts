@@ -6,9 +6,9 @@
 import { EsperError } from "../../protocols/errors.ts";
 import type { AnyActorDefinition, DownReason } from "../actor.ts";
 import type { Clock } from "../clock.ts";
-import { RestartWindow, restartDelayMs } from "../restart-window.ts";
+import { restartDelayMs } from "../restart-window.ts";
 import type { Cell } from "./cell.ts";
-import type { CellOwner, LoadedActor } from "./cell-parts.ts";
+import { type CellOwner, Failures, type LoadedActor } from "./cell-parts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import { childrenOf, joinFamily, leaveFamily } from "./siblings.ts";
 
@@ -24,13 +24,6 @@ export interface SpawnerParts {
   onRestarted(cell: Cell, tookMs: number): void;
   /** A child without a parent failed too often. */
   onGaveUp(cell: Cell, error: EsperError): void;
-}
-
-interface Record {
-  readonly window: RestartWindow;
-  streak: number;
-  startedAtMs: number;
-  failedAtMs: number;
 }
 
 /** A name costs memory; most children are never named to anybody. */
@@ -53,8 +46,6 @@ class SpawnedActor implements LoadedActor {
 
 export class Spawner implements CellOwner {
   readonly #parts: SpawnerParts;
-  /** Only of children that have failed. */
-  readonly #records = new WeakMap<Cell, Record>();
   /** Who waits for the end of an actor; nobody, of most. */
   readonly #ending = new Map<Cell, (() => void)[]>();
   #count = 0;
@@ -103,35 +94,39 @@ export class Spawner implements CellOwner {
 
   failed(cell: Cell, error: unknown): void {
     if (cell.isLeaving) return;
-    const { restart } = cell.definition.supervision;
+    const { restart, intensity, periodMs } = cell.definition.supervision;
     if (restart === "temporary") {
       this.#remove(cell, "crashed", error);
       return;
     }
-    const record = this.#recordOf(cell);
-    const nowMs = this.#parts.clock.monotonicMs();
-    record.failedAtMs = nowMs;
-    if (!record.window.record(nowMs)) {
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    cell.failures ??= new Failures(intensity, periodMs);
+    const { failures } = cell;
+    failures.failedAtMs = nowMs;
+    if (!failures.window.record(nowMs)) {
       this.#giveUp(cell, error);
       return;
     }
-    if (nowMs - record.startedAtMs >= cell.definition.supervision.periodMs) record.streak = 0;
-    const delayMs = restartDelayMs(record.streak, this.#parts.draw());
-    record.streak += 1;
-    if (delayMs === 0) this.#restart(cell, record);
-    else this.#parts.clock.after(delayMs, () => this.#restart(cell, record));
+    if (nowMs - failures.startedAtMs >= periodMs) failures.streak = 0;
+    failures.streak += 1;
+    if (failures.streak === 1) {
+      this.#restart(cell, failures, nowMs);
+      return;
+    }
+    const delayMs = restartDelayMs(failures.streak - 1, this.#parts.draw());
+    clock.after(delayMs, () => this.#restart(cell, failures, clock.monotonicMs()));
   }
 
   stopped(cell: Cell): void {
     this.#remove(cell, "stopped", null);
   }
 
-  #restart(cell: Cell, record: Record): void {
+  #restart(cell: Cell, failures: Failures, nowMs: number): void {
     if (cell.state !== "down" || cell.isLeaving) return;
-    const nowMs = this.#parts.clock.monotonicMs();
-    record.startedAtMs = nowMs;
+    failures.startedAtMs = nowMs;
     this.#parts.life().start(cell, cell.starts + 1);
-    this.#parts.onRestarted(cell, nowMs - record.failedAtMs);
+    this.#parts.onRestarted(cell, nowMs - failures.failedAtMs);
   }
 
   #giveUp(cell: Cell, last: unknown): void {
@@ -153,16 +148,6 @@ export class Spawner implements CellOwner {
     if (waiting === undefined) return;
     this.#ending.delete(cell);
     for (const resolve of waiting) resolve();
-  }
-
-  #recordOf(cell: Cell): Record {
-    const known = this.#records.get(cell);
-    if (known !== undefined) return known;
-    const { intensity, periodMs } = cell.definition.supervision;
-    const window = new RestartWindow(intensity, periodMs);
-    const record = { window, streak: 0, startedAtMs: Number.NEGATIVE_INFINITY, failedAtMs: 0 };
-    this.#records.set(cell, record);
-    return record;
   }
 
   /** Those older than `child`, which is on its way out. */
