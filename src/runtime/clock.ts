@@ -21,22 +21,16 @@ export interface Clock {
 /** Longest delay the platform's timers take; a longer one would fire at once. */
 export const MAX_DELAY_MS = 2 ** 31 - 1;
 
-/** `performance.now` counts from the thread's start, `hrtime` from one for all threads. */
-const THREAD_ORIGIN_MS = threadOriginMs();
-
-/** A thread may lose its processor between the two readings, which makes the difference smaller. */
-function threadOriginMs(): number {
-  let latest = Number.NEGATIVE_INFINITY;
-  for (let sample = 0; sample < 8; sample++) {
-    latest = Math.max(latest, Number(process.hrtime.bigint()) / 1e6 - performance.now());
-  }
-  return latest;
-}
+/** Counts from one instant for all threads of the machine, unlike `performance.now`. */
+const { hrtime } = process;
 
 /** The clock of the machine. */
 export const systemClock: Clock = {
   nowMs: () => Date.now(),
-  monotonicMs: () => THREAD_ORIGIN_MS + performance.now(),
+  monotonicMs() {
+    const [seconds, nanoseconds] = hrtime();
+    return seconds * 1e3 + nanoseconds / 1e6;
+  },
   after(delayMs, fire, background = false) {
     const handle = setTimeout(fire, Math.min(MAX_DELAY_MS, Math.max(0, delayMs)));
     if (background) handle.unref();

@@ -77,6 +77,8 @@ export const castProducer = defineActor(import.meta.url, ProducerProtocol, {
       pump(state);
     },
     taken(state, taken) {
+      // The last word of the measurement before may come after this one has begun.
+      if (taken > state.sent) return;
       state.taken = taken;
       pump(state);
     },

@@ -41,55 +41,58 @@ const TURN_MESSAGES = 64;
 
 /** Fields are plain: the life cycle and the senders of the same thread work on them directly. */
 export class Cell implements Runnable {
+  // What one message touches is declared first, so that it lies in few lines of the cache.
   readonly services: CellServices;
+  state: CellState = "down";
+  active: Message | null = null;
+  readonly mailbox: Mailbox<Message>;
+  #scheduled = false;
+  /** Where its messages stay until they are handled; null when it holds them in its mailbox. */
+  source: Source | null = null;
+  /** True when other threads may send to it: its places are then counted in shared memory. */
+  exported: boolean;
+  /** Calls that are answered after their handlers have returned. */
+  answers: OpenAnswers | null = null;
+  instance: Instance | null = null;
+  #crashRequested = false;
+  /** Senders wait for room. */
+  hasWaiting = false;
+  #behaviour: Readonly<Record<string, Handler | undefined>> | null = null;
+  #handlers: readonly (Handler | undefined)[];
+  #hand: InHand | null = null;
+  /** The stop that waits for the message in hand. */
+  leaving: Leaving | null = null;
+  /** The handler of this message has returned a promise. */
+  #awaited: Message | null = null;
+  processed = 0;
+  readonly address: number;
+  /** By which the thread shows what it is busy with: a child's is that of its tree actor. */
+  readonly row: number;
+  /** Row in the system's tally, -1 for a spawned actor. */
+  readonly index: number;
   readonly owner: CellOwner;
   readonly actor: LoadedActor;
-  readonly address: number;
   /** Row of the actor in the tables of its thread. */
   readonly slot: number;
   /** Tells a new actor in a used slot from the one before. */
   readonly generation: number;
-  /** Row in the system's tally, -1 for a spawned actor. */
-  readonly index: number;
   readonly parent: Cell | null;
-  /** By which the thread shows what it is busy with: a child's is that of its tree actor. */
-  readonly row: number;
   readonly threadId: number;
   readonly protocol: CompiledProtocol;
   youngest: Cell | null = null;
   elder: Cell | null = null;
   younger: Cell | null = null;
-  readonly mailbox: Mailbox<Message>;
   readonly policy: MailboxPolicy;
-  state: CellState = "down";
   starts = 0;
-  instance: Instance | null = null;
-  active: Message | null = null;
-  /** True when other threads may send to it: its places are then counted in shared memory. */
-  exported: boolean;
-  /** Where its messages stay until they are handled; null when it holds them in its mailbox. */
-  source: Source | null = null;
+  /** The starts and stops that wait for the one in progress; null when there is none. */
   steps: (() => void)[] | null = null;
-  leaving: Leaving | null = null;
   failSetup: ((error: unknown) => void) | null = null;
-  /** Calls that are answered after their handlers have returned. */
-  answers: OpenAnswers | null = null;
   failures: Failures | null = null;
   /** Others may have to hear what becomes of it: it has a name, a link, a watch or a topic. */
   hasTies: boolean;
-  /** Senders wait for room. */
-  hasWaiting = false;
   /** It was told to end, or an actor of the tree wants to. */
   isLeaving = false;
-  processed = 0;
   failed = 0;
-  #handlers: readonly (Handler | undefined)[];
-  #behaviour: Readonly<Record<string, Handler | undefined>> | null = null;
-  #hand: InHand | null = null;
-  #scheduled = false;
-  #crashRequested = false;
-  /** The handler of this message has returned a promise. */
-  #awaited: Message | null = null;
 
   constructor(services: CellServices, owner: CellOwner, actor: LoadedActor, place: Place) {
     this.services = services;

@@ -51,15 +51,15 @@ export interface ContextParts {
 type Context = ActorContext<unknown, MessageMap>;
 
 export class Life implements Instance {
+  state: unknown = undefined;
+  #self: Ref | null = null;
   readonly #cell: Cell;
   readonly #parts: ContextParts;
   readonly starts: number;
-  state: unknown = undefined;
   #cancelled = false;
   #ended = false;
   #token: CancellationToken | null = null;
   #timers: Timers | null = null;
-  #self: Ref | null = null;
   #random: Random | null = null;
   #log: Logger | null = null;
   #guard: DependencyGuard | null = null;

@@ -60,13 +60,19 @@ export class RunLoop {
   readonly #sliceLater: (run: () => void) => void;
   readonly #maxStride: number;
   readonly #sliceLimit: number;
+  readonly #settles: boolean;
   readonly #ready = new Fifo<Runnable>();
   readonly #resolved = Promise.resolve();
   readonly #kicked = (): void => this.#onKick();
   readonly #spun = (): void => this.#spin();
+  readonly #settled = (): void => this.#settle();
   readonly #sliceOver = (): void => this.#endSlice();
   #isKicked = false;
   #running = false;
+  /** Between work and rest: what continues now, such as who got an answer, may bring more work. */
+  #isSettling = false;
+  /** The other threads know that this one looks for what they send. */
+  #isAwake = false;
   #closed = false;
   #sliceEndsAtMs = Number.POSITIVE_INFINITY;
   #inSlice = false;
@@ -88,6 +94,7 @@ export class RunLoop {
     this.#sliceLater = later ?? setImmediate;
     this.#maxStride = later === undefined ? MAX_STRIDE : 1;
     this.#sliceLimit = later === undefined ? SLICE_MESSAGES : 1;
+    this.#settles = later === undefined && arrivals !== null;
     this.nowMs = clock.monotonicMs();
   }
 
@@ -101,7 +108,7 @@ export class RunLoop {
   kick(): void {
     if (this.#isKicked || this.#closed) return;
     this.#isKicked = true;
-    this.#kickLater(this.#kicked);
+    if (!this.#isSettling) this.#kickLater(this.#kicked);
   }
 
   /** A doorbell rang: other threads have sent something. */
@@ -144,27 +151,29 @@ export class RunLoop {
     this.#running = true;
     this.#beginSlice();
     const arrivals = this.#arrivals;
-    arrivals?.resume();
+    if (!this.#isAwake) this.#wakeUp();
     let arrived = 0;
     while (!this.#exhausted) {
       const fresh = arrivals === null ? 0 : arrivals.poll();
       arrived += fresh;
-      const ran = this.#runTurns();
-      if (fresh === 0 && ran === 0 && !this.#lookOn(arrived)) break;
+      this.#runTurns();
+      if (fresh === 0 && this.#ready.size === 0 && !this.#lookOn(arrived)) break;
     }
     this.#running = false;
     if (!this.#exhausted) this.#rest(arrived);
   }
 
-  #runTurns(): number {
-    let ran = 0;
-    while (ran < TURNS_PER_POLL && !this.#exhausted) {
+  #wakeUp(): void {
+    this.#isAwake = true;
+    this.#arrivals?.resume();
+  }
+
+  #runTurns(): void {
+    for (let ran = 0; ran < TURNS_PER_POLL && !this.#exhausted; ran++) {
       const next = this.#ready.shift();
-      if (next === undefined) return ran;
+      if (next === undefined) return;
       next.turn();
-      ran += 1;
     }
-    return ran;
   }
 
   /** A first, short look: an answer is often already under way. */
@@ -180,7 +189,16 @@ export class RunLoop {
     if (arrived > 0 && this.#maySpin()) {
       this.#spinEndsAtMs = this.#clock.monotonicMs() + this.#spinMs;
       void this.#resolved.then(this.#spun);
+    } else if (this.#settles) {
+      this.#isSettling = true;
+      void this.#resolved.then(this.#settled);
     } else this.#park();
+  }
+
+  #settle(): void {
+    this.#isSettling = false;
+    if (this.#isKicked) this.#onKick();
+    else if (!this.#running) this.#park();
   }
 
   #maySpin(): boolean {
@@ -208,6 +226,7 @@ export class RunLoop {
 
   #park(): void {
     if (this.#arrivals === null || this.#isKicked || this.#ready.size > 0) return;
+    this.#isAwake = false;
     if (!this.#arrivals.park()) this.kick();
   }
 

@@ -15,6 +15,12 @@ export interface CallOwner {
   onLateReply(): void;
 }
 
+/** On the monotonic clock. */
+export interface CallTimes {
+  readonly sentAtMs: number;
+  readonly deadlineAtMs: number;
+}
+
 export class PendingCall extends DeadlineEntry implements Caller {
   readonly #owner: CallOwner;
   readonly #resolve: (value: unknown) => void;
@@ -42,7 +48,7 @@ export class PendingCall extends DeadlineEntry implements Caller {
     owner: CallOwner,
     to: string,
     kind: Kind,
-    deadlineAtMs: number,
+    { sentAtMs, deadlineAtMs }: CallTimes,
     token: CancellationToken | null,
     resolve: (value: unknown) => void,
     reject: (error: EsperError) => void,
@@ -55,7 +61,7 @@ export class PendingCall extends DeadlineEntry implements Caller {
     this.token = token;
     this.#resolve = resolve;
     this.#reject = reject;
-    this.sentAtMs = owner.nowMs();
+    this.sentAtMs = sentAtMs;
     owner.arm(this);
     if (token === null) return;
     const withdraw = token.onCancel(() => this.#cancel());

@@ -13,7 +13,7 @@ import type { CellServices } from "./cell-parts.ts";
 import type { Link } from "./link.ts";
 import type { Caller } from "./message.ts";
 import { Message } from "./message.ts";
-import { PendingCall } from "./pending.ts";
+import { type CallTimes, PendingCall } from "./pending.ts";
 import type { PostParts } from "./post-parts.ts";
 import type { Ref, Target } from "./refs.ts";
 import * as refusal from "./refusal.ts";
@@ -34,6 +34,8 @@ interface Outgoing {
   readonly trace: TraceContext | null;
 }
 
+type OutgoingCall = Outgoing & CallTimes;
+
 export class Post {
   readonly #parts: PostParts;
   readonly #waiting: WaitingRoom;
@@ -51,7 +53,7 @@ export class Post {
 
   /** False when the message was refused; it is then a dead letter. */
   cast(ref: Ref, name: string, payload: unknown): boolean {
-    const kind = ref.protocol.kinds.get(name);
+    const kind = ref.kindOf(name);
     if (kind === undefined || kind.isCall) throw refusal.unknownMessage(ref.name, name, "cast");
     const { target } = ref;
     const from = this.#sender(ref);
@@ -74,7 +76,7 @@ export class Post {
   }
 
   async offer(ref: Ref, name: string, payload: unknown, options: OfferOptions): Promise<void> {
-    const kind = ref.protocol.kinds.get(name);
+    const kind = ref.kindOf(name);
     if (kind === undefined || kind.isCall) throw refusal.unknownMessage(ref.name, name, "cast");
     const { target } = ref;
     const { token = null } = options;
@@ -96,7 +98,7 @@ export class Post {
   }
 
   call(ref: Ref, name: string, payload: unknown, options: CallOptions): Promise<unknown> {
-    const kind = ref.protocol.kinds.get(name);
+    const kind = ref.kindOf(name);
     if (kind === undefined || !kind.isCall) {
       return Promise.reject(refusal.unknownMessage(ref.name, name, "call"));
     }
@@ -112,20 +114,21 @@ export class Post {
       return Promise.reject(new InvariantViolation(what));
     }
     const { clock, watch } = this.#parts;
-    const deadlineAtMs = clock.monotonicMs() + options.deadlineMs;
+    const sentAtMs = clock.monotonicMs();
+    const deadlineAtMs = sentAtMs + options.deadlineMs;
     const trace = watch.trace(target.name, kind, from, options.traceparent);
-    const outgoing: Outgoing = { target, kind, payload, from, trace };
-    const sent = this.#callAny(outgoing, deadlineAtMs, options);
+    const outgoing = { target, kind, payload, from, trace, sentAtMs, deadlineAtMs };
+    const sent = this.#callAny(outgoing, options);
     return watch.wants(trace) ? watch.follow(target.name, kind, trace, sent) : sent;
   }
 
-  #callAny(outgoing: Outgoing, deadlineAtMs: number, options: CallOptions): Promise<unknown> {
-    if (options.onRestart !== "retry") return this.#callOnce(outgoing, deadlineAtMs, options);
-    const { target } = outgoing;
+  #callAny(outgoing: OutgoingCall, options: CallOptions): Promise<unknown> {
+    if (options.onRestart !== "retry") return this.#callOnce(outgoing, options);
+    const { target, deadlineAtMs } = outgoing;
     const once = (): Promise<unknown> => {
       // A buffer that was given away could not be sent a second time.
       const { transfer: _, ...again } = options;
-      return this.#callOnce(outgoing, deadlineAtMs, again);
+      return this.#callOnce(outgoing, again);
     };
     const { clock, random } = this.#parts;
     const what = `${target.name}.${outgoing.kind.name}`;
@@ -135,7 +138,7 @@ export class Post {
 
   /** The call in hand of the cell that runs goes on to another actor. */
   forward(ref: Ref, name: string, payload: unknown, caller: Caller): void {
-    const kind = ref.protocol.kinds.get(name);
+    const kind = ref.kindOf(name);
     if (kind === undefined || !kind.isCall) throw refusal.unknownMessage(ref.name, name, "call");
     const from = this.#sender(ref);
     const { target } = ref;
@@ -276,13 +279,13 @@ export class Post {
     return admission === "granted" ? link : refusedBy(admission, target, credits);
   }
 
-  #callOnce(out: Outgoing, deadlineAtMs: number, options: CallOptions): Promise<unknown> {
+  #callOnce(out: OutgoingCall, options: CallOptions): Promise<unknown> {
     const { target, kind, trace } = out;
     const { token = null } = options;
     if (token?.cancelled) return Promise.reject(refusal.cancelled(target.name, kind.name));
     return new Promise((resolve, reject) => {
       const { owner } = this.#parts;
-      const call = new PendingCall(owner, target.name, kind, deadlineAtMs, token, resolve, reject);
+      const call = new PendingCall(owner, target.name, kind, out, token, resolve, reject);
       call.trace = trace;
       if (call.settled || this.faults?.losesCall(target, kind)) return;
       const holds = this.#waiting.size > 0 && this.#waiting.holds(target, kind.lane);
@@ -389,6 +392,5 @@ export class Post {
 
 /** The place that `#takePlace` took is not needed after all. */
 function giveBack({ credits }: Link, { slot }: Target, { lane, isCall }: Kind): void {
-  credits.release(slot, lane);
-  if (!isCall) credits.closeCast(slot);
+  credits.giveBack(slot, lane, !isCall);
 }

@@ -2,7 +2,7 @@
 import { EsperError } from "../../protocols/errors.ts";
 import type { MessageMap } from "../../protocols/protocol.ts";
 import type { ActorRef, CallOptions, OfferOptions } from "../actor.ts";
-import { type CompiledProtocol, protocolByFingerprint } from "../wire/protocol-table.ts";
+import { type CompiledProtocol, type Kind, protocolByFingerprint } from "../wire/protocol-table.ts";
 import type { RefCodec } from "../wire/record-view.ts";
 import { addressOf, slotOf, threadOf } from "./address.ts";
 import type { Cell } from "./cell.ts";
@@ -27,6 +27,8 @@ export class Ref implements ActorRef<MessageMap> {
   readonly from: number;
   /** True: the owner sends. False: whoever is handling a message, the owner when nobody is. */
   readonly isBound: boolean;
+  /** What was sent last: most references send one kind of message again and again. */
+  private last: Kind | null = null;
 
   constructor(
     post: Post,
@@ -44,6 +46,15 @@ export class Ref implements ActorRef<MessageMap> {
 
   get name(): string {
     return this.target.name;
+  }
+
+  /** What the name stands for in the protocol; undefined: nothing. */
+  kindOf(name: string): Kind | undefined {
+    const { last } = this;
+    if (last !== null && last.name === name) return last;
+    const kind = this.protocol.kinds.get(name);
+    if (kind !== undefined) this.last = kind;
+    return kind;
   }
 
   cast(name: string, payload: unknown): boolean {

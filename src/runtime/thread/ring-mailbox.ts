@@ -72,7 +72,7 @@ export class RingMailbox implements Lease, Source {
   #ring: RingConsumer | null = null;
   #body: Lease | null = null;
   #place = -1;
-  #openCasts = -1;
+  #finished = -1;
   #lane = BULK;
   #cursor = 0;
   #sinceBulk = 0;
@@ -84,8 +84,8 @@ export class RingMailbox implements Lease, Source {
     this.#parts = parts;
     this.#account = parts.credits.account(DIRECT_SLOT);
     this.#local = parts.credits.account(LOCAL_SLOT);
-    const { words, openCasts } = this.#local;
-    this.#localLease = { end: () => void Atomics.sub(words, openCasts, 1) };
+    const { words, finished, one } = this.#local;
+    this.#localLease = { end: () => void Atomics.add(words, finished, one) };
   }
 
   /** The actor whose mailbox this is. */
@@ -141,7 +141,8 @@ export class RingMailbox implements Lease, Source {
   /** A message from within the thread was queued in its heap: it dies with the thread, counted. */
   accepted(message: Message): void {
     if (message.caller !== null) return;
-    Atomics.add(this.#local.words, this.#local.openCasts, 1);
+    const { words, taken, one } = this.#local;
+    Atomics.add(words, taken, one);
     message.lease = this.#localLease;
   }
 
@@ -166,7 +167,8 @@ export class RingMailbox implements Lease, Source {
     const ring = this.#ring as RingConsumer;
     const feed = this.#feed as Feed;
     const body = this.#body;
-    ring.settle(this.#account.words, this.#place, this.#openCasts);
+    const { words, one } = this.#account;
+    ring.settle(words, this.#place, this.#finished, one);
     this.#held = null;
     this.#ring = null;
     this.#body = null;
@@ -265,7 +267,7 @@ export class RingMailbox implements Lease, Source {
     }
     const isCall = frame.typeOf(ring.i32[(at >> 2) + 1] as number) === frame.CALL;
     this.#place = lane < CONTROL ? this.#account.urgent : this.#account.data;
-    this.#openCasts = isCall ? -1 : this.#account.openCasts;
+    this.#finished = isCall ? -1 : this.#account.finished;
     const isPoison = begins && ring.attempts >= MAX_ATTEMPTS;
     if (isPoison || (isCall && over)) {
       this.#giveUp(at, isPoison);
@@ -299,7 +301,7 @@ export class RingMailbox implements Lease, Source {
   /** Also sets what a record that is no message gives back: nothing. */
   #isForActor(ring: RingConsumer, at: number): boolean {
     this.#place = -1;
-    this.#openCasts = -1;
+    this.#finished = -1;
     if (ring.length < frame.PLAIN_BYTES) return false;
     const type = frame.typeOf(ring.i32[(at >> 2) + 1] as number);
     if (ring.i32[at >> 2] !== DIRECT_SLOT) return false;

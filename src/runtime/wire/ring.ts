@@ -270,17 +270,17 @@ export class RingConsumer {
   }
 
   /**
-   * Frees the one record that `next` returned, and takes one from each given word of `account`; a
+   * Frees the one record that `next` returned, and adds `one` to each given word of `account`; a
    * negative index is left out. A thread that is terminated stops where a function or a turn of a
    * loop begins, and here is neither: all of it happens, or nothing.
    */
-  settle(account: Int32Array, first: number, second: number): void {
+  settle(account: Int32Array, first: number, second: number, one: number): void {
     const head = (this.#head + this.#size) | 0;
     const before = this.#released | this.#epoch;
     if (Atomics.compareExchange(this.#control, HEAD, before, head | this.#epoch) === before) {
       Atomics.store(this.#control, ATTEMPTS, 0);
-      if (first >= 0) Atomics.sub(account, first, 1);
-      if (second >= 0) Atomics.sub(account, second, 1);
+      if (first >= 0) Atomics.add(account, first, one);
+      if (second >= 0) Atomics.add(account, second, one);
       this.#head = head;
       this.#released = head;
       this.#size = 0;

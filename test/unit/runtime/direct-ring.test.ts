@@ -28,12 +28,12 @@ describe("a record that is settled", () => {
     expect(read(ring)).toBe(0);
     ring.countAttempt();
     expect(ring.attempts).toBe(1);
-    ring.settle(account, 0, 2);
-    expect([...account]).toEqual([9, 10, 9]);
+    ring.settle(account, 0, 2, 2);
+    expect([...account]).toEqual([12, 10, 12]);
     expect(ring.attempts).toBe(0);
     expect(read(ring)).toBe(1);
-    ring.settle(account, 1, -1);
-    expect([...account]).toEqual([9, 9, 9]);
+    ring.settle(account, 1, -1, 2);
+    expect([...account]).toEqual([12, 12, 12]);
     expect(ringHead(memory)).toBe(producer.position);
     expect(ringIsDrained(memory)).toBe(true);
   });
@@ -49,12 +49,12 @@ describe("a record that is settled", () => {
     expect(next.attempts).toBe(1);
     expect(read(next)).toBe(0);
     // The one before lives after all: it frees nothing and gives nothing back.
-    dead.settle(account, 0, -1);
+    dead.settle(account, 0, -1, 2);
     expect(dead.fenced).toBe(true);
     expect([...account]).toEqual([1]);
     expect(next.attempts).toBe(1);
-    next.settle(account, 0, -1);
-    expect([...account]).toEqual([0]);
+    next.settle(account, 0, -1, 2);
+    expect([...account]).toEqual([3]);
   });
 });
 
@@ -67,10 +67,10 @@ describe("a sealed ring", () => {
     producer.publish();
     const account = new Int32Array(0);
     expect(read(ring)).toBe(0);
-    ring.settle(account, -1, -1);
+    ring.settle(account, -1, -1, 2);
     expect(ring.hasUnread).toBe(true);
     expect(read(ring)).toBe(1);
-    ring.settle(account, -1, -1);
+    ring.settle(account, -1, -1, 2);
     expect(ring.hasUnread).toBe(false);
     expect(ring.next()).toBe(-1);
   });

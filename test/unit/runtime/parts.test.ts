@@ -40,6 +40,53 @@ describe("the table of credits", () => {
     expect(credits.depth(0)).toBe(0);
   });
 
+  it("grants what the owner has begun again, to whoever knew of it and to whoever did not", () => {
+    const owner = Credits.allocate(1);
+    const senders = [new Credits(owner.memory), new Credits(owner.memory)];
+    const policy = { capacity: 2, overflow: "reject" } as const;
+    owner.open(0, policy);
+    const takes = (sender: number, isCast: boolean) => senders[sender]?.take(0, 2, isCast, 2);
+    expect([takes(0, true), takes(1, false), takes(0, true)]).toEqual([
+      "granted",
+      "granted",
+      "full",
+    ]);
+    owner.release(0, 2);
+    expect([takes(1, true), takes(0, false)]).toEqual(["granted", "full"]);
+    // Another actor in the slot begins with what is in its mailbox, not with what was before.
+    owner.release(0, 2);
+    owner.close(0);
+    owner.open(0, policy, 0, 1, 1);
+    expect(owner.depth(0)).toBe(1);
+    expect([takes(0, true), takes(1, true)]).toEqual(["granted", "full"]);
+    owner.release(0, 2);
+    owner.retake(0, 2);
+    expect(takes(0, false)).toBe("full");
+    expect(owner.close(0)).toBe(2);
+    expect(owner.close(0)).toBe(0);
+  });
+
+  it("counts on where its words wrap around", () => {
+    const credits = Credits.allocate(1);
+    credits.open(0, { capacity: 4, overflow: "reject" }, 0, 0, 2 ** 30 - 2);
+    const takes = () => credits.take(0, 2, true, 4);
+    for (let round = 0; round < 8; round++) {
+      expect(takes()).toBe("granted");
+      credits.release(0, 2);
+      credits.closeCast(0);
+    }
+    expect(credits.depth(0)).toBe(0);
+  });
+
+  it("gives back a place whose message was not sent", () => {
+    const credits = Credits.allocate(1);
+    expect(credits.take(0, 2, true, 1)).toBe("granted");
+    credits.giveBack(0, 2, true);
+    expect(credits.depth(0)).toBe(0);
+    expect(credits.take(0, 2, false, 1)).toBe("granted");
+    expect(credits.close(0)).toBe(0);
+  });
+
   it("keeps the tally apart for every actor", () => {
     const tally = Tally.allocate(2);
     tally.countProcessed(1);
@@ -135,7 +182,15 @@ describe("a pending call", () => {
     const resolve = (value: unknown) => outcome.push(value);
     const reject = (error: EsperError) => outcome.push(error.code);
     const atMs = systemClock.monotonicMs() + deadlineMs;
-    const call = new PendingCall(owner, "one", asked as Kind, atMs, null, resolve, reject);
+    const call = new PendingCall(
+      owner,
+      "one",
+      asked as Kind,
+      { sentAtMs: 0, deadlineAtMs: atMs },
+      null,
+      resolve,
+      reject,
+    );
     return { call, outcome, late: () => late };
   }
 

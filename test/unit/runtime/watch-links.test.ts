@@ -169,10 +169,15 @@ describe("a link over threads", () => {
       refs.push(context.spawn(puppet(child)) as PuppetRef);
       return refs[0];
     });
-    await perform(ref("a"), (context) => void context.link(there as PuppetRef));
+    const link = async (): Promise<void> => {
+      await perform(ref("a"), (context) => void context.link(there as PuppetRef));
+      // The answer comes behind word of the link.
+      await (there as PuppetRef).call("double", 1, { deadlineMs: 1_000 });
+    };
+    await link();
     fail(ref("a"));
     await until(() => child.lives === 2);
-    await perform(ref("a"), (context) => void context.link(there as PuppetRef));
+    await link();
     fail(refs[0] as PuppetRef);
     await until(() => lives()[0] === 3 && child.lives === 3);
     expect(lives()[1]).toBe(1);
