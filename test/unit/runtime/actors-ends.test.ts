@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { AnyActorDefinition } from "../../../src/runtime/actor.ts";
+import { SPAWNED_ROWS } from "../../../src/runtime/thread/threads.ts";
 import { actor, supervisor } from "../../../src/runtime/topology.ts";
 import {
   fail,
@@ -136,6 +137,18 @@ describe("a child without asynchronous work", () => {
     await perform(parent, (context) => context.stop(ref));
     expect(ref.available).toBe(false);
     await until(() => logs.some(({ error }) => String(error).includes("no last words")));
+  });
+
+  it("ends like any other when its thread has more than others can reach", async () => {
+    const { parent, events } = await home();
+    const definition = puppet();
+    const left = await perform(parent, (context) => {
+      const refs = Array.from({ length: SPAWNED_ROWS + 8 }, () => context.spawn(definition));
+      for (const ref of refs) context.stop(ref);
+      return refs.filter(({ available }) => available).length;
+    });
+    expect(left).toBe(0);
+    expect(events.map(({ kind }) => kind)).not.toContain("crashed");
   });
 
   it("is told to its watcher once, after the watcher's own message", async () => {
