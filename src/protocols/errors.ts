@@ -134,6 +134,20 @@ export class EsperError extends Error {
     this.details = details;
   }
 
+  /** As `new`, for what `cause` failed with: its stack is that of `cause`, made when it is read. */
+  static from(code: ErrorCode, message: string, details: ErrorDetails, cause: unknown): EsperError {
+    const { stackTraceLimit } = Error;
+    // Looking at the stack takes longer than restarting an actor.
+    Error.stackTraceLimit = 0;
+    try {
+      const error = new EsperError(code, message, details, cause);
+      if (cause instanceof Error) Object.defineProperty(error, "stack", stackOf(cause));
+      return error;
+    } finally {
+      Error.stackTraceLimit = stackTraceLimit;
+    }
+  }
+
   get row(): ErrorRow {
     return ERROR_CATALOGUE[this.code];
   }
@@ -142,6 +156,11 @@ export class EsperError extends Error {
   static is(value: unknown, code?: ErrorCode): value is EsperError {
     return value instanceof EsperError && (code === undefined || value.code === code);
   }
+}
+
+/** Where `cause` was thrown tells more than where it was caught. */
+function stackOf(cause: Error): PropertyDescriptor {
+  return { get: () => cause.stack, configurable: true, enumerable: false };
 }
 
 /** Something that must hold did not: a bug. Never caught by an actor, always restarts it. */

@@ -18,6 +18,7 @@ export function restartDelayMs(streak: number, draw: number): number {
 export class RestartWindow {
   readonly #intensity: number;
   readonly #periodMs: number;
+  /** The oldest first. */
   #failuresAtMs: number[] = [];
 
   constructor(intensity: number, periodMs: number) {
@@ -27,7 +28,9 @@ export class RestartWindow {
 
   /** Notes a failure; false when it is one more than `intensity` within the period. */
   record(atMs: number): boolean {
-    this.#failuresAtMs = this.#failuresAtMs.filter((past) => atMs - past < this.#periodMs);
+    const oldestAtMs = this.#failuresAtMs[0] ?? atMs;
+    if (atMs - oldestAtMs >= this.#periodMs)
+      this.#failuresAtMs = this.#failuresAtMs.filter((past) => atMs - past < this.#periodMs);
     this.#failuresAtMs.push(atMs);
     return this.#failuresAtMs.length <= this.#intensity;
   }

@@ -50,21 +50,24 @@ interface ToldActor {
 }
 
 /** An actor is ready for messages. Slot 0 is the thread itself, which is no actor. */
-export function tellStart({ name: actor, slot, starts }: ToldActor, thread: string): void {
-  if (slot !== 0) tell("actorStart", () => ({ actor, thread, starts }));
+export function tellStart(told: ToldActor, thread: string): void {
+  // Names of spawned actors are made when asked for.
+  if (told.slot === 0 || !CHANNELS.actorStart.hasSubscribers) return;
+  const { name: actor, starts } = told;
+  tell("actorStart", () => ({ actor, thread, starts }));
 }
 
 /** An actor has stopped because it was told to, or wanted to. */
-export function tellStop({ name: actor, slot }: ToldActor, thread: string): void {
-  if (slot !== 0) tell("actorStop", () => ({ actor, thread }));
+export function tellStop(told: ToldActor, thread: string): void {
+  if (told.slot === 0 || !CHANNELS.actorStop.hasSubscribers) return;
+  const { name: actor } = told;
+  tell("actorStop", () => ({ actor, thread }));
 }
 
 /** A spawned actor was restarted by its own policy. */
-export function tellRestart(
-  { name: actor, starts, parent }: ToldActor,
-  thread: string,
-  tookMs: number,
-): void {
+export function tellRestart(told: ToldActor, thread: string, tookMs: number): void {
+  if (!CHANNELS.actorRestart.hasSubscribers) return;
+  const { name: actor, starts, parent } = told;
   const supervisor = parent?.name ?? null;
   tell("actorRestart", () => ({ actor, thread, supervisor, starts, tookMs }));
 }

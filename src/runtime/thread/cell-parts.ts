@@ -4,6 +4,7 @@ import type { AnyActorDefinition, CallInfo, MailboxPolicy } from "../actor.ts";
 import type { Clock } from "../clock.ts";
 import type { FaultPoints } from "../faults/fault-points.ts";
 import type { Mailbox } from "../mailbox.ts";
+import { RestartWindow } from "../restart-window.ts";
 import type { CancellationToken } from "../token.ts";
 import { type CompiledProtocol, compileProtocol } from "../wire/protocol-table.ts";
 import type { ThreadBlock } from "../wire/thread-block.ts";
@@ -27,6 +28,8 @@ export interface Instance {
   readonly context: Parameters<AnyActorDefinition["setup"]>[0];
   readonly token: CancellationToken;
   state: unknown;
+  /** Cancels the token. */
+  cancel(): void;
   /** Cancels the token and every timer. */
   end(): void;
 }
@@ -38,19 +41,29 @@ export type Handler = (
   call: CallInfo,
 ) => unknown;
 
-/** Where a cell lives; the generation tells a new actor in a used slot from the one before. */
+/** Where a cell lives, and where it stands among the others. */
 export interface Place {
   readonly address: number;
+  readonly slot: number;
+  /** Tells a new actor in a used slot from the one before. */
   readonly generation: number;
-}
-
-/** Where a cell stands among the others. */
-export interface Family {
   readonly parent: Cell | null;
   /** Row in the system's tally, -1 for a spawned actor. */
   readonly index: number;
   readonly exported: boolean;
   readonly mailbox: MailboxPolicy;
+}
+
+/** What the owner of a spawned cell remembers of its failures. */
+export class Failures {
+  readonly window: RestartWindow;
+  streak = 0;
+  startedAtMs = Number.NEGATIVE_INFINITY;
+  failedAtMs = 0;
+
+  constructor(intensity: number, periodMs: number) {
+    this.window = new RestartWindow(intensity, periodMs);
+  }
 }
 
 /** Who decides what becomes of a cell: the supervision on the main thread, or its parent. */
@@ -73,8 +86,7 @@ export interface CellServices {
   faults: FaultPoints | null;
   /** The cell whose handler runs right now; the sender of what is sent meanwhile. */
   current: Cell | null;
-  /** `crash` is for failures outside any message, such as a timer's. */
-  createInstance(cell: Cell, starts: number, crash: (error: unknown) => void): Instance;
+  createInstance(cell: Cell, starts: number): Instance;
   /** Ends the instance of a crashed cell, then tells its owner. */
   closeCrashed(cell: Cell, error: unknown): void;
   nameOf(address: number): string;
@@ -129,14 +141,11 @@ export function isPromiseLike(value: unknown): value is PromiseLike<unknown> {
 export function crashError(what: string, error: unknown): EsperError {
   if (error instanceof EsperError) return error;
   const text = error instanceof Error ? `${error.name}: ${error.message}` : textOf(error);
-  const coded = new EsperError("HANDLER_FAILED", `${what} failed: ${text}`, { what }, error);
-  // Where it was thrown tells more than where it was caught.
-  if (error instanceof Error && error.stack !== undefined) coded.stack = error.stack;
-  return coded;
+  return EsperError.from("HANDLER_FAILED", `${what} failed: ${text}`, { what }, error);
 }
 
 /** Waits for `work` at most `limitMs`; false when it took longer. Its failure is thrown. */
-export function within(clock: Clock, limitMs: number, work: Promise<void>): Promise<boolean> {
+export function within(clock: Clock, limitMs: number, work: Promise<unknown>): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const timer = clock.after(limitMs, () => resolve(false));
     const settle = (then: () => void): void => {

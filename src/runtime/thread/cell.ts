@@ -8,13 +8,13 @@ import { LANES } from "../../protocols/protocol.ts";
 import type { AnyActorDefinition, MailboxPolicy } from "../actor.ts";
 import { Mailbox } from "../mailbox.ts";
 import type { CompiledProtocol } from "../wire/protocol-table.ts";
-import { slotOf, threadOf } from "./address.ts";
+import { threadOf } from "./address.ts";
 import {
   behaviourOf,
   type CellOwner,
   type CellServices,
   crashError,
-  type Family,
+  type Failures,
   type Handler,
   type Instance,
   isPromiseLike,
@@ -22,10 +22,12 @@ import {
   type Place,
   type Source,
 } from "./cell-parts.ts";
+import { isDue } from "./due.ts";
 import { settleWithin } from "./handler-limit.ts";
 import { InHand } from "./in-hand.ts";
+import type { Leaving } from "./leaving.ts";
 import type { Runnable } from "./loop.ts";
-import type { Caller, Message } from "./message.ts";
+import type { Message } from "./message.ts";
 import type { OpenAnswers } from "./open-answers.ts";
 import { discardError } from "./refusal.ts";
 import type { DeadLetterReason } from "./types.ts";
@@ -58,7 +60,10 @@ export class Cell implements Runnable {
   #behaviour: Readonly<Record<string, Handler | undefined>> | null = null;
   #handlers: readonly (Handler | undefined)[];
   #hand: InHand | null = null;
-  onIdle: (() => void) | null = null;
+  /** The stop that waits for the message in hand. */
+  leaving: Leaving | null = null;
+  /** The handler of this message has returned a promise. */
+  #awaited: Message | null = null;
   processed = 0;
   readonly address: number;
   /** By which the thread shows what it is busy with: a child's is that of its tree actor. */
@@ -74,46 +79,45 @@ export class Cell implements Runnable {
   readonly parent: Cell | null;
   readonly threadId: number;
   readonly protocol: CompiledProtocol;
-  children: Set<Cell> | null = null;
+  youngest: Cell | null = null;
+  elder: Cell | null = null;
+  younger: Cell | null = null;
   readonly policy: MailboxPolicy;
   starts = 0;
-  /** The start or the close in progress; whatever comes next waits for it. */
-  change: Promise<void> | null = null;
+  /** The starts and stops that wait for the one in progress; null when there is none. */
+  steps: (() => void)[] | null = null;
   failSetup: ((error: unknown) => void) | null = null;
-  /** It ends because it wants to. */
+  failures: Failures | null = null;
+  /** Others may have to hear what becomes of it: it has a name, a link, a watch or a topic. */
+  hasTies: boolean;
+  /** It was told to end, or an actor of the tree wants to. */
   isLeaving = false;
   failed = 0;
-  readonly #lowWater: number;
 
-  constructor(
-    services: CellServices,
-    owner: CellOwner,
-    actor: LoadedActor,
-    place: Place,
-    family: Family,
-  ) {
+  constructor(services: CellServices, owner: CellOwner, actor: LoadedActor, place: Place) {
     this.services = services;
     this.owner = owner;
     this.actor = actor;
     this.address = place.address;
-    this.slot = slotOf(place.address);
+    this.slot = place.slot;
     this.generation = place.generation;
-    this.parent = family.parent;
-    this.index = family.index;
-    this.exported = family.exported;
+    this.parent = place.parent;
+    this.index = place.index;
+    this.exported = place.exported;
+    this.hasTies = place.exported || place.index >= 0;
     const { handlers, protocol } = behaviourOf(actor.definition);
     this.#handlers = handlers;
     this.protocol = protocol;
-    this.row = family.parent === null ? family.index : family.parent.row;
+    this.row = place.parent === null ? place.index : place.parent.row;
     this.threadId = threadOf(place.address);
-    this.mailbox = new Mailbox(family.mailbox);
-    this.policy = family.mailbox;
-    this.#lowWater = family.mailbox.capacity >> 1;
+    this.mailbox = new Mailbox(place.mailbox);
+    this.policy = place.mailbox;
   }
 
   get name(): string {
     return this.actor.name;
   }
+
   /** As a target, a cell leads to itself. */
   get cell(): Cell {
     return this;
@@ -165,6 +169,11 @@ export class Cell implements Runnable {
     return this.#hand;
   }
 
+  /** True while the message in hand waits for something, and no code of its handler runs. */
+  get isWaiting(): boolean {
+    return this.active !== null && this.#awaited === this.active;
+  }
+
   /** Messages put aside. */
   get stashed(): number {
     return this.#hand === null ? 0 : this.#hand.stashed.length;
@@ -186,7 +195,7 @@ export class Cell implements Runnable {
     for (let count = 0; count < TURN_MESSAGES; count++) {
       const message = this.#next();
       if (message === null) break;
-      if (message.caller === null || this.#isDue(message, message.caller)) this.#handle(message);
+      if (message.caller === null || isDue(this, message, message.caller)) this.#handle(message);
       if (services.loop.spend()) break;
     }
     services.current = null;
@@ -205,7 +214,8 @@ export class Cell implements Runnable {
     const message = this.source === null ? this.mailbox.take() : this.source.next(this.mailbox);
     if (message === undefined) return null;
     if (this.exported) this.#release(message);
-    if (this.hasWaiting && this.mailbox.size <= this.#lowWater) this.services.onRoom(this);
+    if (this.hasWaiting && this.mailbox.size <= this.policy.capacity >> 1)
+      this.services.onRoom(this);
     return message;
   }
 
@@ -259,6 +269,8 @@ export class Cell implements Runnable {
   #await(result: PromiseLike<unknown>, message: Message, instance: Instance): void {
     const fail = (error: unknown): void => this.#failed(message, instance, error);
     const done = (value: unknown): void => this.#done(message, instance, value);
+    this.#awaited = message;
+    this.leaving?.waits();
     settleWithin(this, message, result, done, fail);
   }
 
@@ -275,18 +287,19 @@ export class Cell implements Runnable {
     const text = `${this.name} does not understand ${message.name}`;
     message.caller?.fail(new EsperError("MESSAGE_UNKNOWN", text, { message: message.name }));
     this.finish(message);
-    if (message.caller === null) this.#bury(message, "actor-unknown");
+    if (message.caller === null) this.bury(message, "actor-unknown");
   }
 
   #done(message: Message, instance: Instance, value: unknown): void {
     if (this.active !== message || this.instance !== instance) return;
     this.active = null;
+    this.#awaited = null;
     const outcome = this.#hand === null ? "handled" : this.#hand.takeOutcome();
     if (outcome === "handled" && message.caller !== null) this.answer(message, value);
     else if (outcome === "handled" || outcome === "forwarded") this.finish(message);
     this.processed += 1;
     if (this.index >= 0) this.services.tally.countProcessed(this.index);
-    if (this.onIdle !== null) this.onIdle();
+    if (this.leaving !== null) this.leaving.idle();
     // A handler that was waited for ends outside any turn.
     if (this.services.current !== this) this.wake();
   }
@@ -308,6 +321,7 @@ export class Cell implements Runnable {
   /** A coded error is an answer; anything else, and a fatal code, is a crash. */
   #failed(message: Message, instance: Instance, error: unknown): void {
     if (this.active !== message || this.instance !== instance) return;
+    this.#awaited = null;
     this.#hand?.failed(message, this.answers);
     this.countFailed();
     if (!(error instanceof EsperError) || error.row.fatal) {
@@ -316,7 +330,7 @@ export class Cell implements Runnable {
       else {
         this.active = null;
         this.#settleCrashed(message, error);
-        this.onIdle?.();
+        this.leaving?.idle();
         this.wake();
       }
       return;
@@ -325,7 +339,7 @@ export class Cell implements Runnable {
     message.caller?.fail(error);
     this.finish(message);
     if (message.caller === null) this.services.onCastFailed(this, message, error);
-    this.onIdle?.();
+    this.leaving?.idle();
     this.wake();
   }
 
@@ -346,40 +360,25 @@ export class Cell implements Runnable {
     this.mailbox.putBack(message);
   }
 
-  /** False for what must not be handled any more. */
-  #isDue(message: Message, caller: Caller): boolean {
-    if (this.services.clock.monotonicMs() > caller.deadlineAtMs) {
-      this.#bury(message, "deadline-passed");
-      this.finish(message);
-      caller.drop();
-      return false;
-    }
-    if (!caller.settled) {
-      if (caller.token === null || !caller.token.cancelled) return true;
-      caller.fail(new EsperError("CANCELLED", `${message.name} was cancelled`));
-    }
-    this.finish(message);
-    return false;
-  }
-
   /** Ends a message without handling it: the caller is told, a cast becomes a dead letter. */
   discard(message: Message, reason: DeadLetterReason, begun = false): void {
     if (!begun && this.exported) this.#release(message);
     this.finish(message);
     const { caller } = message;
     if (caller !== null) caller.fail(discardError(this.name, reason, this.mailbox.size));
-    else this.#bury(message, reason);
+    else this.bury(message, reason);
   }
 
   /** Empties the mailbox and the stash; nothing comes after. */
   discardAll(reason: DeadLetterReason): void {
     this.answers?.drop(reason);
-    for (const message of this.#hand?.takeStash() ?? []) this.discard(message, reason, true);
+    if (this.#hand !== null)
+      for (const message of this.#hand.takeStash()) this.discard(message, reason, true);
     for (const message of this.mailbox.drain()) this.discard(message, reason);
     this.source?.discardAll(reason);
   }
 
-  #bury(message: Message, reason: DeadLetterReason): void {
+  bury(message: Message, reason: DeadLetterReason): void {
     const { name, lane, from } = message;
     const letter = { name, lane: LANES[lane], from: this.services.nameOf(from) };
     this.services.deadLetters.add(this.name, letter, reason);
@@ -389,7 +388,7 @@ export class Cell implements Runnable {
     const { services, slot } = this;
     // Waking a sender for every place would make it pass on one message at a time.
     const wanted = services.credits.release(slot, lane);
-    if (wanted && services.credits.data(slot) <= this.#lowWater) this.hasWaiting = true;
+    if (wanted && services.credits.data(slot) <= this.policy.capacity >> 1) this.hasWaiting = true;
   }
 
   finish(message: Message): void {

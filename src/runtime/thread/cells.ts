@@ -75,7 +75,7 @@ export class Cells {
     const mailbox = { capacity: policy.capacity, overflow: policy.overflow };
     const place = { address: addressOf(this.#seed.threadId, slot), slot, generation: 0 };
     const family = { parent: null, index, exported: !policy.direct, mailbox };
-    const cell = new Cell(this.services, owner, actor, place, family);
+    const cell = new Cell(this.services, owner, actor, { ...place, ...family });
     // The places of messages that stay in their rings are counted from one start to the next.
     if (!policy.direct) this.#credits.open(slot, mailbox);
     this.#slots[slot] = cell;
@@ -89,7 +89,7 @@ export class Cells {
     const address = addressOf(this.#seed.threadId, 0);
     const place = { address, slot: 0, generation: THREAD_GENERATION };
     const family = { parent: null, index: -1, exported: true, mailbox };
-    const cell = new Cell(this.services, owner, actor, place, family);
+    const cell = new Cell(this.services, owner, actor, { ...place, ...family });
     this.#credits.open(0, mailbox);
     this.#slots[0] = cell;
     return cell;
@@ -104,10 +104,10 @@ export class Cells {
     }
     this.#generation = (this.#generation + 1) % GENERATIONS;
     const generation = 1 + (this.#seed.epoch % EPOCHS) * GENERATIONS + this.#generation;
-    const place = { address: addressOf(this.#seed.threadId, slot), slot, generation };
     const { mailbox } = actor.definition;
-    const family = { parent, index: -1, exported: false, mailbox };
-    const cell = new Cell(this.services, owner, actor, place, family);
+    const address = addressOf(this.#seed.threadId, slot);
+    const place = { address, slot, generation, parent, index: -1, exported: false, mailbox };
+    const cell = new Cell(this.services, owner, actor, place);
     this.#slots[slot] = cell;
     return cell;
   }
@@ -139,6 +139,7 @@ export class Cells {
     const casts = countOpenCasts(cell);
     this.#credits.open(cell.slot, policy, urgent, mailbox.size - urgent, casts);
     cell.exported = true;
+    cell.hasTies = true;
   }
 
   nameOf(address: number): string {

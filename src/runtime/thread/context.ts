@@ -55,9 +55,8 @@ export class Life implements Instance {
   #self: Ref | null = null;
   readonly #cell: Cell;
   readonly #parts: ContextParts;
-  /** A timer of the actor threw. */
-  readonly #crash: (error: unknown) => void;
   readonly starts: number;
+  #cancelled = false;
   #ended = false;
   #token: CancellationToken | null = null;
   #timers: Timers | null = null;
@@ -65,11 +64,10 @@ export class Life implements Instance {
   #log: Logger | null = null;
   #guard: DependencyGuard | null = null;
 
-  constructor(cell: Cell, starts: number, parts: ContextParts, crash: (error: unknown) => void) {
+  constructor(cell: Cell, starts: number, parts: ContextParts) {
     this.#cell = cell;
     this.starts = starts;
     this.#parts = parts;
-    this.#crash = crash;
   }
 
   get context(): Context {
@@ -92,7 +90,7 @@ export class Life implements Instance {
   get token(): CancellationToken {
     if (this.#token === null) {
       this.#token = new CancellationToken();
-      if (this.#ended) this.#token.cancel();
+      if (this.#cancelled) this.#token.cancel();
     }
     return this.#token;
   }
@@ -213,7 +211,13 @@ export class Life implements Instance {
     return resources.get(key.name) as T;
   }
 
+  cancel(): void {
+    this.#cancelled = true;
+    this.#token?.cancel();
+  }
+
   end(): void {
+    this.#cancelled = true;
     this.#ended = true;
     this.#token?.cancel("stopped");
     this.#token?.release();
@@ -222,7 +226,9 @@ export class Life implements Instance {
   }
 
   #ownTimers(): Timers {
-    this.#timers ??= new Timers(this.#parts.clock, this.#crash, (fire) =>
+    // A failure outside any message is the actor's too.
+    const crash = (error: unknown): void => this.#cell.crash(error, this);
+    this.#timers ??= new Timers(this.#parts.clock, crash, (fire) =>
       this.#parts.occupied(this.#cell, fire),
     );
     if (this.#ended) this.#timers.cancelAll();

@@ -150,6 +150,7 @@ export class DeathWatch {
   }
 
   #own(watcher: Watcher): void {
+    watcher.cell.hasTies = true;
     const known = this.#ofCell.get(watcher.cell);
     if (known === undefined) this.#ofCell.set(watcher.cell, new Set([watcher]));
     else known.add(watcher);
@@ -182,6 +183,7 @@ export class DeathWatch {
     const audience = this.#audience.get(cell) ?? new Map<number, boolean>();
     audience.set(from, restarts || (audience.get(from) ?? false));
     this.#audience.set(cell, audience);
+    cell.hasTies = true;
   }
 
   #sendDown(to: number, cell: Cell, reason: DownReason, cause: DownCause | null): void {

@@ -69,6 +69,7 @@ export class EventStream {
       this.#here.set(topic, new Set([subscription]));
       this.#announce([topic], []);
     } else here.add(subscription);
+    cell.hasTies = true;
     const own = this.#ofCell.get(cell);
     if (own === undefined) this.#ofCell.set(cell, new Set([subscription]));
     else own.add(subscription);

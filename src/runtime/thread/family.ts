@@ -91,7 +91,7 @@ export class Family {
     }
     const ended = target ?? cell;
     if (ended.index < 0) {
-      void this.#spawner.stop(ended);
+      this.#spawner.stop(ended);
       return;
     }
     ended.isLeaving = true;

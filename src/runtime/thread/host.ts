@@ -108,7 +108,7 @@ export class Host {
       setupLimitMs: seed.setupLimitMs,
       faults: null,
       current: null,
-      createInstance: (cell, starts, crash) => new Life(cell, starts, contextParts, crash),
+      createInstance: (cell, starts) => new Life(cell, starts, contextParts),
       closeCrashed: (cell, error) => this.#life.crashed(cell, error),
       nameOf: (address) => this.#cells.nameOf(address),
       onStarted: (cell) => {
@@ -329,12 +329,14 @@ export class Host {
   }
 
   #onCrash(cell: Cell, error: unknown): void {
-    const coded = crashError(cell.name, error);
-    this.#relations.crashed(cell, coded);
+    this.#relations.crashed(cell, error);
     // Telling takes longer than restarting a child: it comes after.
-    void Promise.resolve().then(() => tellCrash(cell, this.#seed.thread, coded, this));
+    const tellIt = (): void =>
+      tellCrash(cell, this.#seed.thread, crashError(cell.name, error), this);
+    void Promise.resolve().then(tellIt);
     if (cell.index < 0) return;
-    this.#report({ kind: "crashed", actor: cell.name, error: dehydrate(coded) });
+    const wire = dehydrate(crashError(cell.name, error));
+    this.#report({ kind: "crashed", actor: cell.name, error: wire });
   }
 
   #onDeadLetter(letter: DeadLetter): void {

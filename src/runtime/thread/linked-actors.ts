@@ -70,6 +70,11 @@ export class LinkedActors {
     else this.#fail(end, notice.cause);
   }
 
+  /** True when the actor is linked to others. */
+  holds(cell: Cell): boolean {
+    return this.#ofCell.has(cell);
+  }
+
   /** The life of the actor failed: everything linked to it fails. */
   crashed(cell: Cell, cause: DownCause): void {
     for (const end of this.#endsOfLife(cell)) this.#unlink(end, cause);
@@ -127,6 +132,7 @@ export class LinkedActors {
     const life = mine ? cell.starts : this.#lifeOf(cell);
     const end = { ...base, life, pending, isFailing: false, isOver: false };
     this.#ends.set(keyOf(peerThread, id, mine), end);
+    cell.hasTies = true;
     const known = this.#ofCell.get(cell);
     if (known === undefined) this.#ofCell.set(cell, new Set([end]));
     else known.add(end);

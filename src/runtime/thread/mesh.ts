@@ -242,8 +242,8 @@ export class Mesh implements Arrivals, CallOwner {
 
   /** A spawned actor is gone. */
   forget(cell: Cell): void {
-    this.post.giveUp((target) => target.cell === cell);
-    this.tellWaiting(cell);
+    if (cell.hasWaiting) this.post.giveUp((target) => target.cell === cell);
+    if (cell.isShared) this.tellWaiting(cell);
   }
 
   close(): void {

@@ -2,7 +2,7 @@
  * How the actors of one thread know of others beyond sending them messages: names, watches, links
  * and events, joined to the host. Nothing here is touched by a message between two actors.
  */
-import { type EsperError, invariant } from "../../protocols/errors.ts";
+import { invariant } from "../../protocols/errors.ts";
 import type { MessageMap, Protocol } from "../../protocols/protocol.ts";
 import type { ActorDown, ActorRef, DownReason, WatchOptions } from "../actor.ts";
 import type { Clock } from "../clock.ts";
@@ -138,19 +138,23 @@ export class Relations {
 
   /** A life of the actor begins. */
   started(cell: Cell): void {
+    if (!cell.hasTies) return;
     // The first is open from the beginning: what is sent before it waits.
     if (cell.isShared && cell.starts > 1)
       this.#parts.cells.services.credits.pause(cell.slot, false);
   }
 
   /** A life of the actor failed. */
-  crashed(cell: Cell, error: EsperError): void {
+  crashed(cell: Cell, error: unknown): void {
+    if (!cell.hasTies) return;
     if (cell.isShared) this.#parts.cells.services.credits.pause(cell.slot, true);
-    this.#links.crashed(cell, causeOf(error) as DownCause);
+    if (!this.#links.holds(cell)) return;
+    this.#links.crashed(cell, causeOf(crashError(cell.name, error)) as DownCause);
   }
 
   /** A life of the actor is over. */
   ended(cell: Cell): void {
+    if (!cell.hasTies) return;
     if (cell.isShared) this.#parts.cells.services.credits.pause(cell.slot, true);
     this.#watch.ended(cell);
     this.#links.ended(cell);
@@ -159,6 +163,7 @@ export class Relations {
 
   /** A spawned actor of this thread is gone for good. */
   gone(cell: Cell, reason: DownReason, error: unknown): void {
+    if (!cell.hasTies) return;
     this.registry.release(cell);
     this.#links.gone(cell);
     this.#watch.gone(cell, reason, reason === "stopped" ? null : crashError(cell.name, error));
@@ -166,7 +171,7 @@ export class Relations {
 
   /** A spawned actor of this thread was restarted. */
   childRestarted(cell: Cell): void {
-    this.#watch.childRestarted(cell);
+    if (cell.hasTies) this.#watch.childRestarted(cell);
   }
 
   /** An actor of the tree is gone for good. */

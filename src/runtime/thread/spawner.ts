@@ -6,10 +6,11 @@
 import { EsperError } from "../../protocols/errors.ts";
 import type { AnyActorDefinition, DownReason } from "../actor.ts";
 import type { Clock } from "../clock.ts";
-import { RestartWindow, restartDelayMs } from "../restart-window.ts";
+import { restartDelayMs } from "../restart-window.ts";
 import type { Cell } from "./cell.ts";
-import type { CellOwner, LoadedActor } from "./cell-parts.ts";
+import { type CellOwner, Failures, type LoadedActor } from "./cell-parts.ts";
 import type { Lifecycle } from "./lifecycle.ts";
+import { childrenOf, joinFamily, leaveFamily } from "./siblings.ts";
 
 /** What the spawner needs of its host. */
 export interface SpawnerParts {
@@ -23,13 +24,6 @@ export interface SpawnerParts {
   onRestarted(cell: Cell, tookMs: number): void;
   /** A child without a parent failed too often. */
   onGaveUp(cell: Cell, error: EsperError): void;
-}
-
-interface Record {
-  readonly window: RestartWindow;
-  streak: number;
-  startedAtMs: number;
-  failedAtMs: number;
 }
 
 /** A name costs memory; most children are never named to anybody. */
@@ -52,8 +46,7 @@ class SpawnedActor implements LoadedActor {
 
 export class Spawner implements CellOwner {
   readonly #parts: SpawnerParts;
-  /** Only of children that have failed. */
-  readonly #records = new WeakMap<Cell, Record>();
+  /** Who waits for the end of an actor; nobody, of most. */
   readonly #ending = new Map<Cell, (() => void)[]>();
   #count = 0;
 
@@ -72,33 +65,27 @@ export class Spawner implements CellOwner {
     const known = name ?? this.#count;
     const actor = new SpawnedActor(definition, checked(definition, config), known);
     const cell = this.#parts.addCell(actor, this, parent);
-    if (parent !== null) {
-      parent.children ??= new Set();
-      parent.children.add(cell);
-    }
+    joinFamily(cell);
     this.#parts.life().start(cell, 1);
     return cell;
   }
 
-  /** Resolves when the child is gone. */
-  stop(cell: Cell): Promise<void> {
-    if (cell.state === "stopped") return Promise.resolve();
-    return new Promise((resolve) => {
-      const waiting = this.#ending.get(cell);
-      if (waiting !== undefined) {
-        waiting.push(resolve);
-        return;
-      }
-      this.#ending.set(cell, [resolve]);
-      this.#parts.life().stop(cell, true, cell.definition.supervision.shutdownMs);
-    });
+  /** An actor with nothing to wait for is gone on return. */
+  stop(cell: Cell): void {
+    if (cell.isLeaving || cell.state === "stopped") return;
+    cell.isLeaving = true;
+    this.#parts.life().stop(cell, true, cell.definition.supervision.shutdownMs);
   }
 
-  /** Null when there are none. */
+  /** One after the other, the youngest first; null when all are gone on return. */
   stopChildren(parent: Cell): Promise<void> | null {
-    const { children } = parent;
-    if (children === null || children.size === 0) return null;
-    return this.#stopAll([...children].reverse());
+    if (parent.youngest === null) return null;
+    const children = childrenOf(parent);
+    for (const [at, child] of children.entries()) {
+      this.stop(child);
+      if (child.state !== "stopped") return this.#stopRest(child, children.slice(at + 1));
+    }
+    return null;
   }
 
   started(): void {
@@ -106,36 +93,40 @@ export class Spawner implements CellOwner {
   }
 
   failed(cell: Cell, error: unknown): void {
-    if (this.#ending.has(cell)) return;
-    const { restart } = cell.definition.supervision;
+    if (cell.isLeaving) return;
+    const { restart, intensity, periodMs } = cell.definition.supervision;
     if (restart === "temporary") {
       this.#remove(cell, "crashed", error);
       return;
     }
-    const record = this.#recordOf(cell);
-    const nowMs = this.#parts.clock.monotonicMs();
-    record.failedAtMs = nowMs;
-    if (!record.window.record(nowMs)) {
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    cell.failures ??= new Failures(intensity, periodMs);
+    const { failures } = cell;
+    failures.failedAtMs = nowMs;
+    if (!failures.window.record(nowMs)) {
       this.#giveUp(cell, error);
       return;
     }
-    if (nowMs - record.startedAtMs >= cell.definition.supervision.periodMs) record.streak = 0;
-    const delayMs = restartDelayMs(record.streak, this.#parts.draw());
-    record.streak += 1;
-    if (delayMs === 0) this.#restart(cell, record);
-    else this.#parts.clock.after(delayMs, () => this.#restart(cell, record));
+    if (nowMs - failures.startedAtMs >= periodMs) failures.streak = 0;
+    failures.streak += 1;
+    if (failures.streak === 1) {
+      this.#restart(cell, failures, nowMs);
+      return;
+    }
+    const delayMs = restartDelayMs(failures.streak - 1, this.#parts.draw());
+    clock.after(delayMs, () => this.#restart(cell, failures, clock.monotonicMs()));
   }
 
   stopped(cell: Cell): void {
     this.#remove(cell, "stopped", null);
   }
 
-  #restart(cell: Cell, record: Record): void {
-    if (cell.state !== "down" || this.#ending.has(cell)) return;
-    const nowMs = this.#parts.clock.monotonicMs();
-    record.startedAtMs = nowMs;
+  #restart(cell: Cell, failures: Failures, nowMs: number): void {
+    if (cell.state !== "down" || cell.isLeaving) return;
+    failures.startedAtMs = nowMs;
     this.#parts.life().start(cell, cell.starts + 1);
-    this.#parts.onRestarted(cell, nowMs - record.failedAtMs);
+    this.#parts.onRestarted(cell, nowMs - failures.failedAtMs);
   }
 
   #giveUp(cell: Cell, last: unknown): void {
@@ -150,26 +141,31 @@ export class Spawner implements CellOwner {
   }
 
   #remove(cell: Cell, reason: DownReason, error: unknown): void {
-    this.#parts.life().retire(cell);
-    cell.parent?.children?.delete(cell);
+    if (cell.state !== "stopped") this.#parts.life().retire(cell);
+    leaveFamily(cell);
     this.#parts.removeCell(cell, reason, error);
-    const waiting = this.#ending.get(cell) ?? [];
+    const waiting = this.#ending.get(cell);
+    if (waiting === undefined) return;
     this.#ending.delete(cell);
     for (const resolve of waiting) resolve();
   }
 
-  #recordOf(cell: Cell): Record {
-    const known = this.#records.get(cell);
-    if (known !== undefined) return known;
-    const { intensity, periodMs } = cell.definition.supervision;
-    const window = new RestartWindow(intensity, periodMs);
-    const record = { window, streak: 0, startedAtMs: Number.NEGATIVE_INFINITY, failedAtMs: 0 };
-    this.#records.set(cell, record);
-    return record;
+  /** Those older than `child`, which is on its way out. */
+  async #stopRest(child: Cell, older: readonly Cell[]): Promise<void> {
+    await this.#gone(child);
+    for (const next of older) {
+      this.stop(next);
+      await this.#gone(next);
+    }
   }
 
-  async #stopAll(children: readonly Cell[]): Promise<void> {
-    for (const child of children) await this.stop(child);
+  #gone(cell: Cell): Promise<void> | null {
+    if (cell.state === "stopped") return null;
+    return new Promise((resolve) => {
+      const waiting = this.#ending.get(cell);
+      if (waiting === undefined) this.#ending.set(cell, [resolve]);
+      else waiting.push(resolve);
+    });
   }
 }
 
