@@ -3,17 +3,16 @@
  * run, on a disk and never in memory. A broken promise makes the exit code 4.
  */
 import { mkdtempSync, rmSync } from "node:fs";
-import { availableParallelism, loadavg } from "node:os";
 import { join } from "node:path";
 import { machine, writeBaseline } from "../../lib/baseline.ts";
-import { failedRow, type Row } from "../runtime/row.ts";
+import { loadBefore, measureAll } from "../measure.ts";
 import { renderTable } from "../runtime/table.ts";
 import { appends } from "./appends.ts";
 import { checkpoints } from "./checkpoints.ts";
 import { claims } from "./claims.ts";
 import { describeDisk, realDirectory } from "./disk.ts";
 import { logAlone } from "./log-alone.ts";
-import type { DurableBench, DurableBenchOptions } from "./options.ts";
+import type { DurableBench } from "./options.ts";
 import { recovery } from "./recovery.ts";
 import { reports } from "./reports.ts";
 
@@ -37,23 +36,6 @@ export interface DurableBenchRequest {
   readonly directory?: string;
 }
 
-async function measure(
-  benches: readonly DurableBench[],
-  options: DurableBenchOptions,
-): Promise<ReadonlyMap<string, readonly Row[]>> {
-  const rows = new Map<string, readonly Row[]>();
-  for (const bench of benches) {
-    try {
-      rows.set(bench.name, await bench.run(options));
-    } catch (error) {
-      // The other figures are shown whatever became of this one.
-      options.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-      rows.set(bench.name, [failedRow(bench.name, error)]);
-    }
-  }
-  return rows;
-}
-
 /** Runs the benches and says what they found; false when a promise is broken. */
 export async function runDurableBench(request: DurableBenchRequest): Promise<boolean> {
   const benches = DURABLE_BENCHES.filter(({ name }) => request.only?.includes(name) ?? true);
@@ -61,13 +43,10 @@ export async function runDurableBench(request: DurableBenchRequest): Promise<boo
   const disk = describeDisk(directory);
   const { rounds, quick = false } = request;
   const say = (line: string): void => void process.stderr.write(`${line}\n`);
-  const load = loadavg()[0] ?? 0;
   say(`bench durable on ${disk.text}`);
-  if (load > availableParallelism() / 2) {
-    say(`WARNING: the machine is busy (load ${load.toFixed(1)}): figures prove little`);
-  }
+  const load = loadBefore({ say });
   try {
-    const measured = await measure(benches, { directory, rounds, quick, say });
+    const measured = await measureAll(benches, { directory, rounds, quick, say });
     const rows = [...measured.values()].flat();
     const figures = {
       ...{ rounds, quick, load_before: load, disk },

@@ -22,8 +22,10 @@ export const fragile = defineActor(import.meta.url, FragileProtocol, {
     fail(_state, _payload, { starts }) {
       // The message that was in hand comes again; this actor fails once.
       if (starts > 1) return;
+      // Capturing the stack is the actor's own work; what is measured begins with the throw.
+      const failure = new Error("as told");
       failedAtMs = instantMs();
-      throw new Error("as told");
+      throw failure;
     },
     work(_state, _payload, context) {
       const tookUs = (instantMs() - failedAtMs) * 1_000;

@@ -3,9 +3,10 @@
  * A broken promise makes the exit code 4; a peer that is not installed is skipped aloud.
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { availableParallelism, loadavg, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { machine, writeBaseline } from "../../lib/baseline.ts";
+import { loadBefore, measureAll } from "../measure.ts";
 import { findErlang } from "../peers/erlang.ts";
 import { calls } from "./calls.ts";
 import { cancellation } from "./cancellation.ts";
@@ -16,7 +17,6 @@ import type { BenchOptions, RuntimeBench } from "./options.ts";
 import { pool } from "./pool-rows.ts";
 import { recovery } from "./recovery.ts";
 import { residentFlood } from "./resident-flood.ts";
-import { failedRow, type Row } from "./row.ts";
 import { savina } from "./savina.ts";
 import { renderTable } from "./table.ts";
 import { threadPingPong } from "./thread-ping-pong.ts";
@@ -61,32 +61,6 @@ async function versions(options: BenchOptions): Promise<Record<string, string>> 
   };
 }
 
-async function measure(
-  benches: readonly RuntimeBench[],
-  options: BenchOptions,
-): Promise<ReadonlyMap<string, readonly Row[]>> {
-  const rows = new Map<string, readonly Row[]>();
-  for (const bench of benches) {
-    try {
-      rows.set(bench.name, await bench.run(options));
-    } catch (error) {
-      // The other benches took minutes: their figures are shown whatever became of this one.
-      options.say(error instanceof Error ? (error.stack ?? error.message) : String(error));
-      rows.set(bench.name, [failedRow(bench.name, error)]);
-    }
-  }
-  return rows;
-}
-
-/** The load before anything was measured; says so when others are using the machine. */
-function loadBefore(options: BenchOptions): number {
-  const load = loadavg()[0] ?? 0;
-  if (load > availableParallelism() / 2) {
-    options.say(`WARNING: the machine is busy (load ${load.toFixed(1)}): figures prove little`);
-  }
-  return load;
-}
-
 /** Runs the benches and says what they found; false when a promise is broken. */
 export async function runRuntimeBench(request: RuntimeBenchRequest): Promise<boolean> {
   const benches = RUNTIME_BENCHES.filter(({ name }) => request.only?.includes(name) ?? true);
@@ -99,7 +73,7 @@ export async function runRuntimeBench(request: RuntimeBenchRequest): Promise<boo
   try {
     const load = loadBefore(options);
     const peers = await versions(options);
-    const measured = await measure(benches, options);
+    const measured = await measureAll(benches, options);
     const rows = [...measured.values()].flat();
     const { seed, rounds, quick } = options;
     const figures = {

@@ -170,9 +170,13 @@ export class Oracle {
       lastSequence = sequence;
       seen.set(sequence, { ...name, timeMs });
     }
-    // Behind the last one that is there only what nobody was told of may be missing.
+    this.#missingEnd(life, next, findings);
+  }
+
+  /** Behind the last record that is there only what nobody was told of may be missing. */
+  #missingEnd(life: Life, from: number, findings: Findings): void {
     for (const index of life.acknowledged.keys()) {
-      if (index >= next) this.#holes(life, index, index + 1, findings);
+      if (index >= from) this.#holes(life, index, index + 1, findings);
     }
   }
 
