@@ -1,4 +1,5 @@
 /** The public test kit: everything importable as "esper-runtime/testkit". */
+export { type Claim, NonceLedger, type NonceLedgerOptions } from "./actors/ledger/nonce-ledger.ts";
 export type { Checkpoint, CheckpointArray } from "./runtime/durable/checkpoint-format.ts";
 export type { CheckpointEntry } from "./runtime/durable/checkpoint-index.ts";
 export type { Retention } from "./runtime/durable/checkpoint-retention.ts";
@@ -11,6 +12,22 @@ export {
 } from "./runtime/durable/checkpoint-store.ts";
 export { atomicWrite } from "./runtime/durable/files.ts";
 export { JsonLines } from "./runtime/durable/json-lines.ts";
+export {
+  type FailureOutcome,
+  type GivenUp,
+  type NoteChange,
+  Outbox,
+  type OutboxOptions,
+  type OutboxPut,
+  type OutboxStatus,
+} from "./runtime/durable/outbox.ts";
+export {
+  type OutboxLog,
+  type OutboxRecord,
+  statementsOf,
+} from "./runtime/durable/outbox-journal.ts";
+export type { WaitingEntry } from "./runtime/durable/outbox-lane.ts";
+export type { DeadLetterEntry } from "./runtime/durable/outbox-state.ts";
 export {
   type Exploration,
   type ExploreOptions,

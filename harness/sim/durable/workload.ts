@@ -1,5 +1,5 @@
 /** What a durable thing is put through on a disk that fails: one small life of its owner. */
-import { EsperError, type Files, type Random } from "esper-runtime";
+import { type Clock, EsperError, type Files, type Random, type Timer } from "esper-runtime";
 import type { Keeps, Told } from "./told.ts";
 
 /** One life of a process: it opens, works and closes, and ends early where the disk fails. */
@@ -29,9 +29,24 @@ export async function coded<T>(work: Promise<T>): Promise<T | null> {
   }
 }
 
+/** A wall clock that is set by hand, also back. Its timers never fire. */
+export class HandClock implements Clock {
+  wallMs: number;
+
+  constructor(wallMs: number) {
+    this.wallMs = wallMs;
+  }
+
+  nowMs = (): number => this.wallMs;
+  monotonicMs = (): number => 0;
+  after = (): Timer => ({ cancel: () => undefined });
+}
+
+export const numberOf = (item: string): number => Number(item.slice(item.indexOf("-") + 1));
+
 /** Bytes that only this item has, a few or many. */
 export function payloadOf(item: string): Uint8Array {
-  const number = Number(item.slice(item.indexOf("-") + 1));
+  const number = numberOf(item);
   const size = number % 5 === 0 ? 700 : (number * 37) % 120;
   const filler = String.fromCharCode(97 + (number % 26)).repeat(size);
   return new TextEncoder().encode(JSON.stringify({ item, filler }));

@@ -1,13 +1,11 @@
 /** Checkpoints of one run: saved, pruned, and one final. */
 import { CheckpointStore } from "esper-runtime/testkit";
-import { coded, itemOf, type Life, payloadOf, type Workload } from "../workload.ts";
+import { coded, itemOf, type Life, numberOf, payloadOf, type Workload } from "../workload.ts";
 
 const DIRECTORY = "/run/checkpoints";
 const MODEL = "/run/model.ckpt";
 /** Fewer than by default, so that a short life prunes. */
 const RETENTION = { keep: 1, maxAgeMs: Number.MAX_SAFE_INTEGER };
-
-const numberOf = (item: string): number => Number(item.slice(item.indexOf("-") + 1));
 
 async function save(store: CheckpointStore, { told }: Life, final: boolean): Promise<void> {
   const item = told.offer();

@@ -1,14 +1,22 @@
 /** A write-ahead log with several writers at once, small segments, compaction and retention. */
 import { Wal } from "esper-runtime";
 import type { Told } from "../told.ts";
-import { coded, itemOf, type Life, payloadOf, type Workload } from "../workload.ts";
+import {
+  coded,
+  HandClock,
+  itemOf,
+  type Life,
+  numberOf,
+  payloadOf,
+  type Workload,
+} from "../workload.ts";
 
-const DIRECTORY = "/run/wal";
-const SEGMENT_BYTES = 600;
 const WRITERS = 3;
 const APPENDS_MAX = 4;
+/** Fewer may wait than there are writers. With a clock that stands a seed is always the same. */
+const LOG = { directory: "/run/wal", segmentBytes: 600, pendingRecords: 2 } as const;
 
-const timeOf = (item: string): number => 1_000 * Number(item.slice(item.indexOf("-") + 1));
+const timeOf = (item: string): number => 1_000 * numberOf(item);
 
 /** Items that were offered before this one may go; a segment goes as a whole or stays. */
 async function retain(wal: Wal, told: Told): Promise<void> {
@@ -29,7 +37,9 @@ async function compact(wal: Wal, told: Told): Promise<void> {
 async function write(wal: Wal, { told, random }: Life): Promise<void> {
   for (let left = 1 + random.integer(APPENDS_MAX); left > 0; left--) {
     const item = told.offer();
-    const appended = wal.append({ timeMs: timeOf(item), payload: payloadOf(item) });
+    const record = { timeMs: timeOf(item), payload: payloadOf(item) };
+    const waits = random.integer(4) > 0;
+    const appended = waits ? wal.appendWhenRoom(record) : wal.append(record);
     // In the turn of the append: a writer waits for one answer before it asks again.
     const sequence = await coded(appended);
     if (sequence !== null) told.acknowledge(item);
@@ -41,8 +51,7 @@ export const log: Workload = {
   name: "log",
   keeps: "all",
   async run(life) {
-    const options = { files: life.files, directory: DIRECTORY, segmentBytes: SEGMENT_BYTES };
-    const wal = await coded(Wal.open(options));
+    const wal = await coded(Wal.open({ files: life.files, clock: new HandClock(0), ...LOG }));
     if (wal === null) return;
     const writers = Array.from({ length: WRITERS }, () => write(wal, life));
     if (life.random.integer(2) === 0) writers.push(retain(wal, life.told));
@@ -55,7 +64,7 @@ export const log: Workload = {
     await coded(wal.close());
   },
   async recover({ files }) {
-    const wal = await Wal.open({ files, directory: DIRECTORY, segmentBytes: SEGMENT_BYTES });
+    const wal = await Wal.open({ files, clock: new HandClock(0), ...LOG });
     const found: string[] = [];
     try {
       for await (const { payload } of wal.read()) found.push(itemOf(payload));
