@@ -248,6 +248,43 @@ describe("what is not a sound log", () => {
     expect(treeDigest(broken)).toBe(before);
   });
 
+  it.each(["wal", "ledger"])(
+    "a %s that was removed is named, and begun anew by a repair",
+    async (name) => {
+      const broken = copyOf("bare");
+      fs.rmSync(path.join(broken, name), { recursive: true });
+      const verified = await run(runs, ["wal", "verify", broken]);
+      expect(verified.code).toBe(4);
+      expect(verified.stdout).toContain(`${path.join(broken, name)} at byte 0: the log is missing`);
+      const target = path.join(newFolder(), "x");
+      const refused = await run(runs, ["wal", "backup", broken, target]);
+      expect([refused.code, fs.existsSync(target)]).toEqual([4, false]);
+      expect((await run(runs, ["wal", "restore", "--repair", broken])).code).toBe(0);
+      expect((await run(runs, ["wal", "verify", broken])).code).toBe(0);
+    },
+  );
+
+  it("a closed log that was cut at a record is suspect", async () => {
+    const cut = path.join(newFolder(), "cut");
+    fs.cpSync(latest(others), cut, { recursive: true, verbatimSymlinks: true });
+    expect((await run(runs, ["wal", "verify", cut, "--quiet"])).stdout).toBe("sound\n");
+    const file = segmentsOf(path.join(cut, "wal")).at(-1)!;
+    fs.truncateSync(file, fs.statSync(file).size - 56);
+    const verified = await run(runs, ["wal", "verify", cut, "--quiet"]);
+    expect([verified.code, verified.stdout]).toEqual([4, "suspect\n"]);
+  });
+
+  it("a backup is never mended, and a place that cannot be is refused as such", async () => {
+    const before = treeDigest(backup);
+    const mended = await run(runs, ["wal", "restore", "--repair", backup]);
+    expect([mended.code, treeDigest(backup)]).toEqual([2, before]);
+    expect(mended.stderr).toMatch(/^error BACKUP_INVALID: .* is a backup and is not repaired/);
+    for (const place of ["/proc/saved", path.join(backup, "backup.json", "below")]) {
+      const refused = await run(runs, ["wal", "backup", "latest", place]);
+      expect([refused.code, refused.stderr.split(":")[0]]).toEqual([2, "error PLACE_UNUSABLE"]);
+    }
+  });
+
   it("a run or a backup that is not there is said to be missing", async () => {
     expect((await run(runs, ["wal", "verify", "nowhere"])).stderr).toContain("RUN_NOT_FOUND");
     const restored = await run(runs, ["wal", "restore", newFolder(), path.join(folder, "no")]);
@@ -255,6 +292,15 @@ describe("what is not a sound log", () => {
     expect(restored.stderr).toContain("BACKUP_MISSING");
     expect(fs.existsSync(path.join(folder, "no"))).toBe(false);
   });
+});
+
+it("wal soak that is interrupted says so and exits as the signal does", async () => {
+  const soaking = start(runs, ["wal", "soak", "--seconds", "50", "--json"]);
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  soaking.child.kill("SIGINT");
+  const ended = await soaking.ended;
+  expect(ended.code, ended.stderr).toBe(130);
+  expect(told(ended)).toMatchObject({ kind: "wal-soak", ok: true, interrupted: true });
 });
 
 it("wal soak kills real writers and finds every promise kept", async () => {

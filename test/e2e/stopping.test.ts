@@ -122,6 +122,7 @@ describe("damage found at --resume", () => {
     const before = Number(/(\d+)\.ckpt$/.exec(names.at(-2)!)![1]);
     expect(eventsOf(salvaged.stdout)[0]!["resumedFromStep"]).toBe(before);
     expect(salvaged.stdout).toContain(`passed over ${newest}`);
+    expect(fs.existsSync(`${newest}.broken`)).toBe(true);
     expect(summaryOf(salvaged)).toMatchObject({ outcome: "completed", epochs: 700 });
   });
 
@@ -143,6 +144,30 @@ describe("damage found at --resume", () => {
     expect(summaryOf(salvaged)).toMatchObject({ outcome: "completed", epochs: 700 });
     const events = readLines(directory, "events.jsonl").map((line) => JSON.parse(line));
     expect(events.filter(({ level }) => level === "CRITICAL")).not.toEqual([]);
+  });
+
+  it("of a ledger that is gone is refused by name; --salvage takes no old command", async () => {
+    const { runs, directory } = await killedRun();
+    const ledger = path.join(directory, "ledger");
+    fs.rmSync(ledger, { recursive: true });
+
+    const refused = await run(runs, ["--json", "--resume", "latest"]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/^error WAL_MISSING: /);
+    expect(refused.stderr).toContain(`${ledger} cannot be used: the log is missing`);
+    expect(refused.stderr).toContain("--salvage");
+    expect(fs.existsSync(ledger)).toBe(false);
+
+    const salvaged = await run(runs, ["--json", "--resume", "latest", "--salvage"]);
+    expect(salvaged.code, salvaged.stderr).toBe(0);
+    expect(salvaged.stdout).toContain(`${ledger}: the log is missing; commands issued before now`);
+    const events = readLines(directory, "events.jsonl").map((line) => JSON.parse(line));
+    const lost = events.filter(({ name }) => name === "nonce_ledger_lost");
+    expect(lost).toMatchObject([{ level: "CRITICAL", source: "ledger" }]);
+    const [segment = ""] = fs.readdirSync(ledger);
+    expect(fs.readFileSync(path.join(ledger, segment)).includes(path.basename(directory))).toBe(
+      true,
+    );
   });
 });
 

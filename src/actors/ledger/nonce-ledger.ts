@@ -21,7 +21,7 @@ export interface NonceLedgerOptions extends NonceWindowOptions {
   /** Only commands of this run are known here. */
   readonly runId: string;
   readonly clock: Clock;
-  /** True: a damaged log is salvaged, and everything issued before now is stale. */
+  /** True: a damaged or lost log is salvaged, and everything issued before now is stale. */
   readonly salvage: boolean;
   /** Small by default, so that expired claims leave the disk soon: whole segments are removed. */
   readonly segmentBytes?: number;
@@ -90,10 +90,13 @@ export class NonceLedger {
     try {
       const window = new NonceWindow(options);
       const { attempts, hasFloor } = await replayClaims(wal, window, options);
-      const { salvage: salvaged } = wal.status;
+      const { salvage: salvaged, bytes } = wal.status;
+      // A run's ledger is begun with the run: one without a byte was taken away.
+      const isGone = salvage && salvaged === null && bytes === 0;
       // Also when a crash came between an earlier salvage and its floor.
-      const lost = salvaged !== null || (!hasFloor && (await holdsBroken(files, directory)));
-      if (lost) await distrust(wal, window, options);
+      const isCut = salvaged !== null || (!hasFloor && (await holdsBroken(files, directory)));
+      if (isGone || isCut) await distrust(wal, window, options);
+      if (isGone) tell("nonce_ledger_lost", "CRITICAL", { directory, floorMs: window.floorMs });
       if (salvaged !== null) {
         const { file, offset, why, keptRecords } = salvaged;
         tell("nonce_ledger_salvaged", "CRITICAL", { file, offset, why, kept: keptRecords });

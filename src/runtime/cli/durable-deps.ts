@@ -3,8 +3,9 @@ import type { BackupManifest } from "../durable/backup-layout.ts";
 import type { CheckpointDiff } from "../durable/checkpoint-diff.ts";
 import type { CheckpointVerdict } from "../durable/checkpoint-file.ts";
 import type { CheckpointEntry } from "../durable/checkpoint-index.ts";
-import type { DescribedRecord, LogContents } from "../durable/log-contents.ts";
+import type { DescribedRecord, LogContents, RecordsEnd } from "../durable/log-contents.ts";
 import type { RunLogReport } from "../durable/log-inspect.ts";
+import type { RestoreNote } from "../durable/restore.ts";
 import type { Repaired, Restored } from "../run/restore-run.ts";
 import type { SoakReport } from "../soak/wal-soak.ts";
 import type { CancellationToken } from "../token.ts";
@@ -18,6 +19,8 @@ export interface LogsVerdict {
   /** What the folder says about itself when it is a backup. */
   readonly backup: BackupManifest | null;
   readonly logs: readonly RunLogReport[];
+  /** Where the run came from, when it was restored or repaired. */
+  readonly restored: RestoreNote | null;
 }
 
 /** The same, with what the records say. */
@@ -55,8 +58,8 @@ export interface DurableDeps {
   verifyLogs(ref: RunRef): Promise<LogsVerdict>;
   /** @throws {RUN_NOT_FOUND} @throws {NOTHING_STORED} */
   inspectLogs(ref: RunRef): Promise<LogsContents>;
-  /** Each log's records from a number on, up to its first damage. */
-  readRecords(ref: RunRef, wanted: RecordsWanted): AsyncIterable<DescribedRecord>;
+  /** Each log's records from a number on, up to its first damage; then why there are no more. */
+  readRecords(ref: RunRef, wanted: RecordsWanted): AsyncIterable<DescribedRecord | RecordsEnd>;
   backup(ref: RunRef, target: string): Promise<BackupManifest>;
   /** `ref` is a run that is there, the name of one that is not, or a path. */
   restore(backup: string, ref: RunRef): Promise<Restored>;

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import { EsperError } from "../../protocols/errors.ts";
 import { atomicWrite, type Files, isMissing, PRIVATE_PERMISSIONS } from "./files.ts";
-import { digestFile, listTree } from "./tree.ts";
+import { digestFile, listTree, lstatIfPresent } from "./tree.ts";
 
 /** The file that makes a folder a backup. */
 export const BACKUP_FILE = "backup.json";
@@ -159,10 +159,13 @@ export async function verifyBackupFiles(
 ): Promise<void> {
   for (const { path: name, bytes, sha256 } of manifest.files) {
     const path = join(directory, name);
-    const found = await digestFile(files, path).catch((error: unknown) => {
-      if (!isMissing(error)) throw error;
-      throw damaged(path, `a file of ${bytes} bytes`, "nothing");
-    });
+    const stat = await lstatIfPresent(files, path);
+    if (stat?.kind !== "file") {
+      const strange =
+        stat?.kind === "link" ? `a link to ${await files.readLink(path)}` : stat?.kind;
+      throw damaged(path, `a file of ${bytes} bytes`, strange ?? "nothing");
+    }
+    const found = await digestFile(files, path);
     if (found.bytes !== bytes) throw damaged(path, `${bytes} bytes`, `${found.bytes} bytes`);
     if (found.sha256 !== sha256) throw damaged(path, `SHA-256 ${sha256}`, found.sha256);
   }

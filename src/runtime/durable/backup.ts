@@ -17,14 +17,14 @@ import { verifyCheckpoint } from "./checkpoint-file.ts";
 import { type CheckpointEntry, listCheckpoints } from "./checkpoint-index.ts";
 import { type Files, isMissing } from "./files.ts";
 import { copyLog } from "./log-copy.ts";
-import { Place, requireEmpty } from "./place.ts";
+import type { KnownRun } from "./log-inspect.ts";
+import { Place, requireEmpty, usable } from "./place.ts";
 import { lstatIfPresent, syncTree } from "./tree.ts";
 
 export interface BackupOptions {
   readonly files: Files;
-  /** The run's directory and id. */
   readonly directory: string;
-  readonly runId: string;
+  readonly run: KnownRun;
   /** Where the backup goes: an empty or a new directory. */
   readonly target: string;
   /** ISO 8601, UTC. */
@@ -67,19 +67,19 @@ async function saveCheckpoint(files: Files, source: string, place: Place): Promi
 }
 
 async function saveLogs(options: BackupOptions, place: Place): Promise<SavedLog[]> {
-  const { files, directory: source, runId } = options;
+  const { files, directory: source, run } = options;
   const saved: SavedLog[] = [];
   for (const name of LOG_NAMES) {
     const directory = join(source, name);
-    if ((await lstatIfPresent(files, directory)) === null) continue;
-    saved.push(await copyLog(files, { directory, name, runId, mode: "sound" }, place));
+    saved.push(await copyLog(files, { directory, name, run, mode: "sound" }, place));
   }
   return saved;
 }
 
 async function fill(options: BackupOptions, place: Place): Promise<BackupManifest> {
-  const { files, directory, runId, createdAt, product } = options;
-  await place.folder();
+  const { files, directory, createdAt, product } = options;
+  const { runId } = options.run;
+  await usable(place.directory, () => place.folder());
   const step = await saveCheckpoint(files, directory, place);
   for (const name of TELEMETRY) {
     await putIfPresent(files, place, join(directory, name), name);
@@ -103,6 +103,7 @@ function isInside(path: string, directory: string): boolean {
 /**
  * Saves the run to `target`.
  * @throws {PLACE_TAKEN} when the place is not empty, or lies in the run itself.
+ * @throws {PLACE_UNUSABLE} when no directory can be made there.
  * @throws {LOG_DAMAGED} @throws {LOG_BUSY} @throws {STORAGE_FULL} @throws {STORAGE_FAILED}
  */
 export async function backupRun(options: BackupOptions): Promise<BackupManifest> {
@@ -115,7 +116,7 @@ export async function backupRun(options: BackupOptions): Promise<BackupManifest>
       { path: target, expected: `a place outside ${directory}`, found: target },
     );
   }
-  await requireEmpty(files, target);
+  await usable(target, () => requireEmpty(files, target));
   const place = new Place(files, target);
   try {
     return await fill(options, place);

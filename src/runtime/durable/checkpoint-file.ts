@@ -124,35 +124,17 @@ export async function summarise(file: OpenFile): Promise<CheckpointSummary | Che
   const size = await file.size();
   const preamble = readPreamble(await file.read(0, HEADER_BYTES), size);
   if (isFlaw(preamble)) return preamble;
-  const head = readHead(await file.read(0, align(preamble.manifestEnd)), size);
+  const tail = await file.read(size - DIGEST_BYTES, DIGEST_BYTES);
+  const head = readHead(await file.read(0, align(preamble.manifestEnd)), size, tail);
   if (isFlaw(head)) return head;
-  const digest = await file.read(head.total - DIGEST_BYTES, DIGEST_BYTES);
-  return { ...head, digest: Buffer.from(digest).toString("hex") };
-}
-
-/** Sees every byte once, in order, and every array's own bytes. */
-class Checks {
-  readonly #whole: Hash = createHash("sha256");
-  readonly #wholeEnd: number;
-
-  constructor({ version, start, total }: CheckpointHead) {
-    this.#wholeEnd = version === 1 ? total - DIGEST_BYTES : start;
-  }
-
-  add(piece: Uint8Array, from: number): void {
-    if (from < this.#wholeEnd) this.#whole.update(piece.subarray(0, this.#wholeEnd - from));
-  }
-
-  get digest(): string {
-    return this.#whole.digest("hex");
-  }
+  return { ...head, digest: Buffer.from(tail).toString("hex") };
 }
 
 async function checkArray(
   file: OpenFile,
   entry: ArrayEntry,
   head: CheckpointHead,
-  checks: Checks,
+  whole: Hash | null,
 ): Promise<CheckpointFlaw | null> {
   const from = head.start + entry.offset;
   const to = from + bytesOf(entry);
@@ -162,10 +144,10 @@ async function checkArray(
     const piece = await file.read(pieceFrom, pieceTo - pieceFrom);
     if (head.version === 1) crc = crc32c(piece, crc);
     else hash.update(piece);
-    checks.add(piece, pieceFrom);
+    whole?.update(piece);
   }
   const padding = await file.read(to, align(to) - to);
-  checks.add(padding, to);
+  whole?.update(padding);
   const found = head.version === 1 ? crc : hash.digest("hex");
   if (found !== entry.check) {
     const why = `the digest of the array "${entry.name}" does not match`;
@@ -179,20 +161,14 @@ export async function checkFile(file: OpenFile): Promise<CheckpointSummary | Che
   const summary = await summarise(file);
   if (isFlaw(summary)) return summary;
   const { version, start, entries, digest: expected } = summary;
-  const checks = new Checks(summary);
-  checks.add(await file.read(0, start), 0);
-  const early = version === 1 ? null : wrongDigest(checks.digest, expected);
-  if (early !== null) return early;
+  // Of later versions it covers the head alone, which `summarise` has judged.
+  const whole = version === 1 ? createHash("sha256").update(await file.read(0, start)) : null;
   for (const entry of entries) {
-    const flaw = await checkArray(file, entry, summary, checks);
+    const flaw = await checkArray(file, entry, summary, whole);
     if (flaw !== null) return flaw;
   }
-  const late = version === 1 ? wrongDigest(checks.digest, expected) : null;
-  return late ?? summary;
-}
-
-function wrongDigest(found: string, expected: string): CheckpointFlaw | null {
-  if (found === expected) return null;
+  const found = whole?.digest("hex") ?? expected;
+  if (found === expected) return summary;
   return { offset: HEADER_BYTES, why: "its digest does not match", expected, found };
 }
 

@@ -6,6 +6,7 @@
  * multiple of 8), 32 bytes of SHA-256. Version 2 digests the bytes before the arrays, and these
  * hold the digest of each array; version 1 digests everything and knows float arrays alone.
  */
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { EsperError } from "../../protocols/errors.ts";
 
@@ -106,11 +107,21 @@ export interface CheckpointFlaw {
   readonly why: string;
   readonly expected: string;
   readonly found: string;
+  /** A later version wrote it: nothing says that anything is wrong with it. */
+  readonly newer?: true;
 }
 
 /** The error that a flaw becomes for whoever needs the checkpoint. */
 export function damaged(path: string, flaw: CheckpointFlaw): EsperError {
   const { offset, why, expected, found } = flaw;
+  if (flaw.newer === true) {
+    return new EsperError(
+      "CHECKPOINT_VERSION",
+      `${path} is of format ${found}, and this program reads ${expected}: nothing was changed. ` +
+        "Use the version that wrote it, or move it away to go on without it",
+      { path, ...flaw },
+    );
+  }
   return new EsperError(
     "CHECKPOINT_DIGEST",
     `${path} is not an intact checkpoint: ${why} at byte ${offset} ` +
@@ -214,7 +225,8 @@ export function readPreamble(bytes: Uint8Array, size: number): Preamble | Checkp
   const version = view.getUint32(8, true);
   if (version !== 1 && version !== CHECKPOINT_VERSION) {
     const why = "its format is not one that this program reads";
-    return { offset: 8, why, expected: `1 or ${CHECKPOINT_VERSION}`, found: String(version) };
+    const flaw = { offset: 8, why, expected: `1 or ${CHECKPOINT_VERSION}`, found: String(version) };
+    return version > CHECKPOINT_VERSION ? { ...flaw, newer: true } : flaw;
   }
   const length = view.getUint32(12, true);
   const most = Math.min(MAX_MANIFEST_BYTES, size - DIGEST_BYTES - HEADER_BYTES);
@@ -243,11 +255,46 @@ export function paddingFlaw(bytes: Uint8Array, end: number): CheckpointFlaw | nu
   return zerosFlaw(bytes.subarray(end, align(end)), end);
 }
 
-/** Reads everything before the arrays; `bytes` begin with the file and reach to the first array. */
-export function readHead(bytes: Uint8Array, size: number): CheckpointHead | CheckpointFlaw {
+/** Why the bytes before the arrays are not those that were written, or null. */
+function wrongHead(bytes: Uint8Array, manifestEnd: number, tail: Uint8Array) {
+  const found = createHash("sha256")
+    .update(bytes.subarray(0, align(manifestEnd)))
+    .digest("hex");
+  const expected = Buffer.from(tail).toString("hex");
+  if (found === expected) return null;
+  return {
+    offset: HEADER_BYTES,
+    why: "the digest of its manifest does not match",
+    expected,
+    found,
+  };
+}
+
+/**
+ * Reads everything before the arrays; `bytes` begin with the file and reach to the first array,
+ * `tail` are its last 32. What the manifest says counts only once its digest was found right.
+ */
+export function readHead(
+  bytes: Uint8Array,
+  size: number,
+  tail: Uint8Array,
+): CheckpointHead | CheckpointFlaw {
   const preamble = readPreamble(bytes, size);
   if (isFlaw(preamble)) return preamble;
   const { version, manifestEnd } = preamble;
+  const wrong = version === 1 ? null : wrongHead(bytes, manifestEnd, tail);
+  const head = readManifest(bytes, size, preamble);
+  if (wrong === null) return head;
+  // Of a file that was cut off the last bytes are not the digest: its length says more.
+  const isOfOtherSize = isFlaw(head) && head.offset === size;
+  return isOfOtherSize ? { ...head, why: "its length or its manifest is not what it was" } : wrong;
+}
+
+function readManifest(
+  bytes: Uint8Array,
+  size: number,
+  { version, manifestEnd }: Preamble,
+): CheckpointHead | CheckpointFlaw {
   const text = new TextDecoder().decode(bytes.subarray(HEADER_BYTES, manifestEnd));
   const depth = jsonDepth(text);
   if (depth > MAX_MANIFEST_DEPTH) {

@@ -1,18 +1,20 @@
 /**
  * What is in a directory of checkpoints, without reading them whole. `index.json` remembers what
- * was verified and when; it is a cache and nothing else: an entry counts only while the file still
- * has its size and the digest at its end, and a torn or missing index costs time, never truth.
+ * was verified, when and with which verdict; it is a cache and nothing else: an entry counts only
+ * while the file still has its size and the digest at its end, and a torn or missing index costs
+ * time, never truth.
  */
 import { join } from "node:path";
 import { z } from "zod";
 import { EsperError } from "../../protocols/errors.ts";
-import { describeMeta, summarise } from "./checkpoint-file.ts";
+import { type CheckpointVerdict, describeMeta, summarise } from "./checkpoint-file.ts";
 import { DIGEST_BYTES, isFlaw } from "./checkpoint-format.ts";
 import { atomicWrite, type Files, isMissing, readTextIfPresent } from "./files.ts";
 
 const INDEX = "index.json";
 const CHECKPOINT_NAME = /^(step|final)-(\d{12})\.ckpt$/;
 const MAX_INDEX_TEXT = 1_048_576;
+const MAX_FLAW_TEXT = 256;
 
 /** One checkpoint of a directory, as far as it is known without reading it whole. */
 export interface CheckpointEntry {
@@ -39,7 +41,9 @@ const entrySchema = z.strictObject({
   savedMs: z.number(),
   epoch: z.number().nullable(),
   digest: z.string().regex(/^[0-9a-f]{64}$/),
-  verifiedMs: z.number(),
+  verifiedMs: z.number().nullable(),
+  /** What reading all of it has found; counts only while the file was not written since. */
+  flaw: z.string().max(MAX_FLAW_TEXT).optional(),
 });
 const indexSchema = z.strictObject({ version: z.literal(1), entries: z.array(entrySchema) });
 type Remembered = z.infer<typeof entrySchema>;
@@ -82,17 +86,22 @@ export async function writeIndex(
   directory: string,
   entries: readonly CheckpointEntry[],
 ): Promise<void> {
-  const known = entries.flatMap(({ name, bytes, savedMs, epoch, digest, verifiedMs }) => {
-    return digest === null || verifiedMs === null
-      ? []
-      : [{ name, bytes, savedMs, epoch, digest, verifiedMs } satisfies Remembered];
+  const known = entries.flatMap(({ name, bytes, savedMs, epoch, digest, verifiedMs, flaw }) => {
+    if (digest === null || (verifiedMs === null && flaw === null)) return [];
+    const entry: Remembered = { name, bytes, savedMs, epoch, digest, verifiedMs };
+    return [flaw === null ? entry : { ...entry, flaw: flaw.slice(0, MAX_FLAW_TEXT) }];
   });
   const text = `${JSON.stringify({ version: 1, entries: known }, null, 1)}\n`;
   await atomicWrite(files, join(directory, INDEX), new TextEncoder().encode(text));
 }
 
 /** What the file itself says at its two ends. */
-async function lookInto(files: Files, path: string, remembered: Remembered | undefined) {
+async function lookInto(
+  files: Files,
+  path: string,
+  modifiedMs: number,
+  remembered: Remembered | undefined,
+) {
   const nothing = { epoch: null, digest: null, verifiedMs: null };
   const file = await files.open(path, "read");
   try {
@@ -100,8 +109,10 @@ async function lookInto(files: Files, path: string, remembered: Remembered | und
     const tail = await file.read(Math.max(0, size - DIGEST_BYTES), DIGEST_BYTES);
     const digest = Buffer.from(tail).toString("hex");
     if (remembered?.bytes === size && remembered.digest === digest) {
-      const { epoch, verifiedMs, savedMs } = remembered;
-      return { epoch, digest, verifiedMs, savedMs, flaw: null };
+      const { epoch, verifiedMs, savedMs, flaw } = remembered;
+      if (flaw === undefined) return { epoch, digest, verifiedMs, savedMs, flaw: null };
+      // Put back from a copy since, perhaps: then nobody has looked at it.
+      if (savedMs === modifiedMs) return { epoch, digest, verifiedMs: null, flaw };
     }
     const summary = await summarise(file);
     if (isFlaw(summary)) return { ...nothing, flaw: summary.why };
@@ -129,7 +140,7 @@ async function describeFile(
   try {
     const { size: bytes, modifiedMs: savedMs, isDirectory } = await files.stat(path);
     if (isDirectory) return { ...blank, bytes, savedMs, flaw: "it is a directory" };
-    return { ...blank, bytes, savedMs, ...(await lookInto(files, path, remembered)) };
+    return { ...blank, bytes, savedMs, ...(await lookInto(files, path, savedMs, remembered)) };
   } catch (error) {
     // Removed since the directory was listed: a live run prunes.
     if (isMissing(error)) return null;
@@ -163,4 +174,36 @@ export async function listCheckpoints(files: Files, directory: string): Promise<
     if (entry !== null) entries.push(entry);
   }
   return entries.sort(newestFirst);
+}
+
+/** An entry with what a reading of every byte has found. */
+async function judged(
+  files: Files,
+  entry: CheckpointEntry,
+  { ok, flaw, bytes, digest, epoch }: CheckpointVerdict,
+  nowMs: number,
+): Promise<CheckpointEntry> {
+  if (ok) return { ...entry, bytes, digest, epoch, verifiedMs: nowMs, flaw: null };
+  const { modifiedMs: savedMs } = await files.stat(entry.path);
+  // Its ends may fit all the same: by them it is known again.
+  return { ...entry, savedMs, verifiedMs: null, flaw: flaw?.why ?? null };
+}
+
+/**
+ * Remembers what a look at every byte has found, so that a list tells it. For a directory that
+ * nobody saves into. @throws {STORAGE_FULL} @throws {STORAGE_FAILED}: nothing is lost then.
+ */
+export async function rememberVerdicts(
+  files: Files,
+  directory: string,
+  verdicts: readonly CheckpointVerdict[],
+  nowMs: number,
+): Promise<void> {
+  const byPath = new Map(verdicts.map((verdict) => [verdict.path, verdict]));
+  const entries: CheckpointEntry[] = [];
+  for (const entry of await listCheckpoints(files, directory)) {
+    const verdict = byPath.get(entry.path);
+    entries.push(verdict === undefined ? entry : await judged(files, entry, verdict, nowMs));
+  }
+  await writeIndex(files, directory, entries);
 }

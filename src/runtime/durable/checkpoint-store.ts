@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
 import { decodeCheckpoint } from "./checkpoint.ts";
-import { describeMeta, writeCheckpoint } from "./checkpoint-file.ts";
+import { describeMeta, verifyCheckpoint, writeCheckpoint } from "./checkpoint-file.ts";
 import type { Checkpoint } from "./checkpoint-format.ts";
 import {
   type CheckpointEntry,
@@ -17,7 +17,7 @@ import {
   writeIndex,
 } from "./checkpoint-index.ts";
 import { DEFAULT_RETENTION, doomed, type Retention } from "./checkpoint-retention.ts";
-import { type Files, isMissing, removeIfPresent } from "./files.ts";
+import { type Files, isMissing, removeIfPresent, statIfPresent } from "./files.ts";
 
 const UNFINISHED = /\.ckpt\.tmp$/;
 
@@ -110,11 +110,15 @@ export class CheckpointStore {
     const entries = await listCheckpoints(this.#files, this.#directory);
     return entries.map((entry) => {
       const own = this.#verified.get(entry.name);
-      return own?.digest === entry.digest && own.bytes === entry.bytes ? own : entry;
+      const isOwn = own?.digest === entry.digest && own.bytes === entry.bytes;
+      return isOwn && entry.flaw === null ? own : entry;
     });
   }
 
-  /** The newest intact checkpoint up to a step, or null, and the newer ones that were damaged. */
+  /**
+   * The newest intact checkpoint up to a step, or null, and the newer ones that were damaged.
+   * @throws {CHECKPOINT_VERSION} when a newer one is of a later version: it may be the right one.
+   */
   async latestGood(upToStep = Number.POSITIVE_INFINITY): Promise<{
     readonly good: StoredCheckpoint | null;
     readonly damaged: readonly SkippedCheckpoint[];
@@ -134,6 +138,22 @@ export class CheckpointStore {
       }
     }
     return { good: null, damaged };
+  }
+
+  /**
+   * Gives checkpoints that were passed over names of their own, `*.broken`: nothing finds them any
+   * more, and nothing removes them. Returns the new names, in order.
+   * @throws {STORAGE_FAILED}
+   */
+  async setAside(passedOver: readonly { readonly path: string }[]): Promise<readonly string[]> {
+    const names: string[] = [];
+    for (const { path } of passedOver) {
+      const name = await this.#freeName(path);
+      await this.#files.rename(path, name);
+      names.push(name);
+    }
+    if (names.length > 0) await this.#files.syncDirectory(this.#directory);
+    return names;
   }
 
   /**
@@ -168,10 +188,33 @@ export class CheckpointStore {
     return found.sort(newestFirst);
   }
 
-  /** Part of the promise of a save: the next start would find a given-up future first. */
+  async #freeName(path: string): Promise<string> {
+    for (let number = 1; ; number++) {
+      const name = number === 1 ? `${path}.broken` : `${path}.broken.${number}`;
+      if ((await statIfPresent(this.#files, name)) === null) return name;
+    }
+  }
+
+  /** False also when it cannot be read: then nobody knows what it is. */
+  async #isIntact(path: string): Promise<boolean> {
+    try {
+      return (await verifyCheckpoint(this.#files, path)).ok;
+    } catch (error) {
+      if (EsperError.is(error)) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Part of the promise of a save: the next start would find a given-up future first. What is not
+   * intact is only moved aside: it may be of a later version, or all that a person has left.
+   */
   async #giveUpAfter(step: number): Promise<void> {
     const abandoned = (await this.#found()).filter((found) => found.step > step);
-    for (const { path } of abandoned) await removeIfPresent(this.#files, path);
+    for (const found of abandoned) {
+      if (await this.#isIntact(found.path)) await removeIfPresent(this.#files, found.path);
+      else await this.setAside([found]);
+    }
     if (abandoned.length > 0) await this.#files.syncDirectory(this.#directory);
   }
 

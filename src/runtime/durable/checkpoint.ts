@@ -121,23 +121,23 @@ function arrayFlaw(bytes: Uint8Array, entry: ArrayEntry, start: number): Checkpo
 /** What is wrong with a file whose head makes sense, or null. */
 function contentFlaw(bytes: Uint8Array, head: CheckpointHead): CheckpointFlaw | null {
   const { version, entries, start, total } = head;
-  const digestAt = total - DIGEST_BYTES;
-  const found = sha256(bytes.subarray(0, version === 1 ? digestAt : start));
-  const expected = Buffer.from(bytes.subarray(digestAt)).toString("hex");
-  const why = "its digest does not match";
-  const whole = found === expected ? null : { offset: HEADER_BYTES, why, expected, found };
-  // The digest of version 2 covers the head alone, and a wrong head makes the rest meaningless.
-  if (whole !== null && version !== 1) return whole;
   for (const entry of entries) {
     const flaw = arrayFlaw(bytes, entry, start);
     if (flaw !== null) return flaw;
   }
-  return whole;
+  if (version !== 1) return null;
+  // Of later versions it covers the head alone, which was judged before.
+  const digestAt = total - DIGEST_BYTES;
+  const found = sha256(bytes.subarray(0, digestAt));
+  const expected = Buffer.from(bytes.subarray(digestAt)).toString("hex");
+  const why = "its digest does not match";
+  return found === expected ? null : { offset: HEADER_BYTES, why, expected, found };
 }
 
 /** The head of intact bytes, or what is wrong with them. */
 export function inspectCheckpoint(bytes: Uint8Array): CheckpointHead | CheckpointFlaw {
-  const head = readHead(bytes, bytes.byteLength);
+  const tail = bytes.subarray(Math.max(0, bytes.byteLength - DIGEST_BYTES));
+  const head = readHead(bytes, bytes.byteLength, tail);
   return isFlaw(head) ? head : (contentFlaw(bytes, head) ?? head);
 }
 
@@ -145,6 +145,7 @@ export function inspectCheckpoint(bytes: Uint8Array): CheckpointHead | Checkpoin
  * The inverse of `encodeCheckpoint`, for every version there ever was. `path` is only for the
  * message.
  * @throws {CHECKPOINT_DIGEST} naming file, offset, expected and found when it is not intact.
+ * @throws {CHECKPOINT_VERSION} when a later version wrote it.
  */
 export function decodeCheckpoint(bytes: Uint8Array, path: string): Checkpoint {
   const head = inspectCheckpoint(bytes);

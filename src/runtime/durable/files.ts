@@ -97,6 +97,7 @@ const REMEDIES: Readonly<Record<string, string>> = {
   EROFS: "the file system is mounted read-only; mount it writable, or use another directory",
   EMFILE: "too many open files in this process; raise the limit (ulimit -n)",
   ENFILE: "too many open files on this machine; close some, or raise fs.file-max",
+  EEXIST: "something else has that name",
   EISDIR: "a directory is there, and a file is expected",
   ENOTDIR: "a part of the path is a file, and a directory is expected",
   ELOOP: "the links of the path lead in a circle",

@@ -126,6 +126,11 @@ export function stampFrame(target: Block, offset: number, stamp: Stamp): void {
 /** "partial" is the beginning of a frame that the bytes do not hold; "newer" a later version. */
 export type FrameState = "whole" | "partial" | "bad-header" | "bad-payload" | "newer";
 
+/** The first bytes of a frame in the order in which they lie on the disk, expected and found. */
+const bytesText = (bytes: Iterable<number>): string =>
+  `bytes ${Buffer.from([...bytes]).toString("hex")}`;
+const MAGIC_TEXT = `${bytesText(MAGIC_BYTES)} (EWAL)`;
+
 const hex = (value: number): string => `0x${value.toString(16).padStart(8, "0")}`;
 
 /** Reads one frame after another without making an object for each. */
@@ -152,8 +157,9 @@ export class FrameReader {
     const left = limit - offset;
     if (left < LEAST_HEADER_BYTES) return this.#beginning(block.bytes.subarray(offset, limit));
     const { view } = block;
-    const magic = view.getUint32(offset, true);
-    if (magic !== FRAME_MAGIC) return this.#bad(hex(FRAME_MAGIC), hex(magic));
+    if (view.getUint32(offset, true) !== FRAME_MAGIC) {
+      return this.#bad(MAGIC_TEXT, bytesText(block.bytes.subarray(offset, offset + 4)));
+    }
     const version = view.getUint16(offset + 4, true);
     const told = view.getUint8(offset + 7);
     const size = headerBytes(version, told);
@@ -206,7 +212,7 @@ export class FrameReader {
   #beginning(bytes: Uint8Array): FrameState {
     const wrong = MAGIC_BYTES.findIndex((byte, at) => at < bytes.byteLength && byte !== bytes[at]);
     if (wrong === -1) return this.#partial(LEAST_HEADER_BYTES, bytes.byteLength);
-    return this.#bad(hex(FRAME_MAGIC), Buffer.from(bytes.subarray(0, 4)).toString("hex"));
+    return this.#bad(MAGIC_TEXT, bytesText(bytes.subarray(0, 4)));
   }
 
   #partial(needed: number, left: number): FrameState {

@@ -9,11 +9,11 @@ import { decodeFieldReport } from "../../protocols/leyline/codec.ts";
 import { LANES, type Lane } from "../../protocols/protocol.ts";
 import type { LogName } from "./backup-layout.ts";
 import type { Files } from "./files.ts";
-import type { RunLogReport } from "./log-inspect.ts";
+import { damageOf, type RunLogReport, verifyRunLog } from "./log-inspect.ts";
 import { lanePolicies } from "./outbox-policy.ts";
 import { decodeStatements, type Statement } from "./outbox-record.ts";
 import { OutboxState } from "./outbox-state.ts";
-import { readLog, type WalRecord } from "./wal-verify.ts";
+import { type LogFlaw, readLog, type WalRecord } from "./wal-verify.ts";
 
 /** One thing that a record says. */
 export interface Said {
@@ -139,21 +139,37 @@ export async function countContents(
   return { name, kinds, lanes: state === null ? null : fillOf(state) };
 }
 
-/** At most `limit` records of a log from number `from` on. */
+/** Why no more records of a log were shown. */
+export interface RecordsEnd {
+  readonly end: "limit" | "damage" | "end";
+  readonly log: LogName;
+  readonly shown: number;
+  /** Only for damage. */
+  readonly flaw: LogFlaw | null;
+  /** The number of the log's last good record; null when nobody looked that far. */
+  readonly lastSequence: number | null;
+}
+
+/** At most `limit` records of a log from number `from` on, then why there are no more. */
 export async function* describeRecords(
   files: Files,
   directory: string,
   name: LogName,
   wanted: { readonly from: number; readonly limit: number },
   readClaim: ClaimReader,
-): AsyncGenerator<DescribedRecord, void, void> {
-  let left = wanted.limit;
-  if (left === 0) return;
+): AsyncGenerator<DescribedRecord | RecordsEnd, void, void> {
+  let shown = 0;
   for await (const record of readLog(files, join(directory, name), wanted.from)) {
+    if (shown === wanted.limit) {
+      yield { end: "limit", log: name, shown, flaw: null, lastSequence: null };
+      return;
+    }
     const { sequence, timeMs, payload } = record;
     const says = describe(name, payload, readClaim);
     yield { log: name, sequence, timeMs, bytes: payload.byteLength, says };
-    left--;
-    if (left === 0) return;
+    shown++;
   }
+  const { flaws, lastSequence } = await verifyRunLog(files, join(directory, name), name, null);
+  const [flaw = null] = damageOf([{ flaws }]);
+  yield { end: flaw === null ? "end" : "damage", log: name, shown, flaw, lastSequence };
 }

@@ -7,7 +7,7 @@ import { basename, join } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
 import type { LogName, SavedLog } from "./backup-layout.ts";
 import { type Files, isMissing } from "./files.ts";
-import { damageOf, verifyRunLog } from "./log-inspect.ts";
+import { damageOf, type KnownRun, mustStay, remedyOf, verifyRunLog } from "./log-inspect.ts";
 import type { Place } from "./place.ts";
 import { type LogFlaw, type LogReport, verifyLog } from "./wal-verify.ts";
 
@@ -16,21 +16,17 @@ const ATTEMPTS = 8;
 /** "sound" refuses a damaged log; "prefix" takes what is good before the damage. */
 export type CopyMode = "sound" | "prefix";
 
-function damaged(flaw: LogFlaw): EsperError {
+/** The refusal to copy a damaged log, with what helps against this damage. */
+export function logDamaged(flaw: LogFlaw): EsperError {
   const { file, offset, why, expected, found } = flaw;
+  const help = mustStay(flaw)
+    ? `It was not cut off, because its records may be good: ${remedyOf(flaw)}`
+    : "Look at it with `wal verify`; `wal restore --repair` goes back to the last good record";
   return new EsperError(
     "LOG_DAMAGED",
-    `${file} is damaged at byte ${offset}: ${why}; expected ${expected}, found ${found}. ` +
-      "Look at it with `wal verify`; `wal restore --repair` goes back to the last good record",
+    `${file} is damaged at byte ${offset}: ${why}; expected ${expected}, found ${found}. ${help}`,
     { file, offset, why, expected, found },
   );
-}
-
-/** Damage that may not be mended by cutting: the record is fine, or the file is not ours. */
-function refuseCut(flaw: LogFlaw): void {
-  if (flaw.kind === "version" || flaw.kind === "not-a-file") throw damaged(flaw);
-  if (flaw.kind !== "foreign" || flaw.offset > 0) return;
-  throw damaged(flaw);
 }
 
 /**
@@ -39,7 +35,7 @@ function refuseCut(flaw: LogFlaw): void {
  */
 export function mendableDamage(report: LogReport): LogFlaw | undefined {
   const [flaw] = [...damageOf([report])].sort(byPlace);
-  if (flaw !== undefined) refuseCut(flaw);
+  if (flaw !== undefined && mustStay(flaw)) throw logDamaged(flaw);
   return flaw;
 }
 
@@ -66,15 +62,15 @@ export interface LogSource {
   readonly directory: string;
   readonly name: LogName;
   /** The run it must belong to; null where nobody knows. */
-  readonly runId: string | null;
+  readonly run: KnownRun | null;
   readonly mode: CopyMode;
 }
 
 async function copyOnce(files: Files, source: LogSource, place: Place): Promise<SavedLog | null> {
-  const { directory: from, name, runId, mode } = source;
-  const before = await verifyRunLog(files, from, name, runId);
+  const { directory: from, name, run, mode } = source;
+  const before = await verifyRunLog(files, from, name, run);
   const [found] = damageOf([before]);
-  if (found !== undefined && mode === "sound") throw damaged(found);
+  if (found !== undefined && mode === "sound") throw logDamaged(found);
   const flaw = mendableDamage(before);
   const to = join(place.directory, name);
   await place.folder(to);

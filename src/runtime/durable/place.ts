@@ -5,7 +5,7 @@
 import { dirname, join } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
 import type { SavedFile } from "./backup-layout.ts";
-import { type Files, PRIVATE_PERMISSIONS } from "./files.ts";
+import { type FileStat, type Files, PRIVATE_PERMISSIONS } from "./files.ts";
 import { copyFile, listIfPresent, lstatIfPresent } from "./tree.ts";
 
 /** How a file gets into a place. */
@@ -24,13 +24,52 @@ export async function requireEmpty(files: Files, path: string): Promise<void> {
   const names = stat.kind === "directory" ? await listIfPresent(files, path) : [];
   if (stat.kind === "directory" && names.length === 0) return;
   const shown = names.slice(0, SHOWN_NAMES).join(", ");
-  const found = stat.kind === "directory" ? `${names.length} names (${shown})` : `a ${stat.kind}`;
+  const isFull = stat.kind === "directory";
+  const found = isFull ? `${names.length} names (${shown})` : await otherThing(files, path, stat);
   throw new EsperError(
     "PLACE_TAKEN",
-    `${path} is not empty: expected an empty or a new directory, found ${found}. ` +
-      "Nothing was changed; name another place",
+    `${path} is ${isFull ? "not empty" : "no directory"}: expected an empty or a new directory, ` +
+      `found ${found}. Nothing was changed; name another place`,
     { path, expected: "an empty or a new directory", found },
   );
+}
+
+const WORDS = { file: "a file", directory: "a directory", other: "a device or a socket" };
+
+async function otherThing(files: Files, path: string, { kind }: FileStat): Promise<string> {
+  return kind === "link" ? `a link to ${await files.readLink(path)}` : WORDS[kind];
+}
+
+/** Why a directory cannot be made somewhere; a failing device is told as itself. */
+const UNUSABLE = [
+  "EACCES",
+  "EPERM",
+  "EROFS",
+  "ENOENT",
+  "ENOTDIR",
+  "EEXIST",
+  "ENAMETOOLONG",
+  "ELOOP",
+];
+
+/**
+ * Makes the directory and those above it that are not there, as `make` does it.
+ * @throws {PLACE_UNUSABLE} when no directory can be there.
+ */
+export async function usable<T>(path: string, make: () => Promise<T>): Promise<T> {
+  try {
+    return await make();
+  } catch (error) {
+    const { errno, path: where } = EsperError.is(error, "STORAGE_FAILED") ? error.details : {};
+    if (!EsperError.is(error) || !UNUSABLE.includes(String(errno))) throw error;
+    const expected = "a place where a directory can be made";
+    throw new EsperError(
+      "PLACE_UNUSABLE",
+      `${path} cannot be used: ${error.message}. Nothing was changed; name another place`,
+      { path, where: String(where), expected, found: String(errno) },
+      error,
+    );
+  }
 }
 
 export class Place {

@@ -166,6 +166,17 @@ function parseNote(text: string): RestoreNote | null {
   }
 }
 
+/** Where the run came from, when it was restored or repaired; null when it was not. */
+export async function readRestoreNote(
+  files: Files,
+  directory: string,
+): Promise<RestoreNote | null> {
+  const path = join(directory, RESTORE_FILE);
+  if ((await lstatIfPresent(files, path))?.kind !== "file") return null;
+  const text = await readTextIfPresent(files, path);
+  return text === null ? null : parseNote(text);
+}
+
 /**
  * When a crash fell between the two renames of a restore, does the second one. True when it did.
  */

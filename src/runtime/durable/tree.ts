@@ -3,9 +3,9 @@
  * digest, removing a folder. Links are never followed: what a link leads to is somebody else's.
  */
 import { createHash } from "node:crypto";
-import { dirname, join, relative } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
-import { type FileStat, type Files, isMissing, type OpenFile } from "./files.ts";
+import { type FileStat, type Files, isMissing, type OpenFile, storageError } from "./files.ts";
 
 const PIECE_BYTES = 1_048_576;
 const MAX_DEPTH = 8;
@@ -32,6 +32,22 @@ export async function lstatIfPresent(files: Files, path: string): Promise<FileSt
     if (isMissing(error)) return null;
     throw error;
   }
+}
+
+/** How many links may lead to one place. */
+const MAX_LINKS = 8;
+
+/**
+ * Where the path leads when it is a link itself, so that what is renamed is the directory and never
+ * the link. @throws {STORAGE_FAILED} for links that lead in a circle.
+ */
+export async function followLinks(files: Files, path: string): Promise<string> {
+  let at = path;
+  for (let left = MAX_LINKS; left > 0; left--) {
+    if ((await lstatIfPresent(files, at))?.kind !== "link") return at;
+    at = resolve(dirname(at), await files.readLink(at));
+  }
+  throw storageError(Object.assign(new Error("too many links"), { code: "ELOOP" }), "follow", path);
 }
 
 /** Everything below the folder but directories, in order; a folder that is not there is empty. */

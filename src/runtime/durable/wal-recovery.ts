@@ -140,7 +140,7 @@ function refusal(
 }
 
 /** True when the file does not begin like a log and no frame of any log stands anywhere in it. */
-async function isNoLog(files: Files, path: string): Promise<boolean> {
+export async function isNoLog(files: Files, path: string): Promise<boolean> {
   const window = await FileWindow.open(files, path);
   try {
     if (await beginsWithMagic(window)) return false;

@@ -24,7 +24,7 @@ import {
 import { type Checkpoint, decodeCheckpoint } from "../durable/checkpoint.ts";
 import { diffCheckpoints } from "../durable/checkpoint-diff.ts";
 import { type CheckpointVerdict, verifyCheckpoint } from "../durable/checkpoint-file.ts";
-import { listCheckpoints } from "../durable/checkpoint-index.ts";
+import { listCheckpoints, rememberVerdicts } from "../durable/checkpoint-index.ts";
 import { type Files, statIfPresent } from "../durable/files.ts";
 import {
   type ClaimReader,
@@ -32,14 +32,22 @@ import {
   type DescribedRecord,
   describeRecords,
   type LogContents,
+  type RecordsEnd,
 } from "../durable/log-contents.ts";
 import { verifyLogs } from "../durable/log-inspect.ts";
-import { requireEmpty } from "../durable/place.ts";
-import { lstatIfPresent, removeTree } from "../durable/tree.ts";
+import { requireEmpty, usable } from "../durable/place.ts";
+import { readRestoreNote } from "../durable/restore.ts";
+import { followLinks, lstatIfPresent, removeTree } from "../durable/tree.ts";
 import { runWalSoak } from "../soak/wal-soak.ts";
 import { writerProcesses } from "../soak/writer-process.ts";
 import type { CancellationToken } from "../token.ts";
-import { manifestIfReadable, type RestoreDeps, repairRun, restoreRun } from "./restore-run.ts";
+import {
+  knownRun,
+  manifestIfReadable,
+  type RestoreDeps,
+  repairRun,
+  restoreRun,
+} from "./restore-run.ts";
 import { LATEST, locateRun, openRun, runPaths } from "./run-dir.ts";
 import { isRunHeld } from "./run-lock.ts";
 
@@ -67,8 +75,12 @@ async function verify(ref: RunRef, files: Files): Promise<LogsVerdict> {
   const directory = await locate(files, ref);
   const backup = await lookAtBackup(files, directory);
   const live = await isRunHeld(files, directory);
-  const runId = backup?.runId ?? (await manifestIfReadable(files, directory))?.runId ?? null;
-  return { directory, live, backup, logs: await verifyLogs(files, directory, runId) };
+  const manifest = await manifestIfReadable(files, directory);
+  const run = manifest === null ? null : knownRun(manifest, live);
+  // A backup names its own logs, and was compared with those names already.
+  const known = backup === null || run === null ? run : { ...run, hasManifest: false };
+  const logs = await verifyLogs(files, directory, known);
+  return { directory, live, backup, logs, restored: await readRestoreNote(files, directory) };
 }
 
 async function inspect(ref: RunRef, deps: DurableCommandDeps): Promise<LogsContents> {
@@ -86,7 +98,7 @@ async function* records(
   ref: RunRef,
   wanted: RecordsWanted,
   { files, readClaim }: DurableCommandDeps,
-): AsyncGenerator<DescribedRecord, void, void> {
+): AsyncGenerator<DescribedRecord | RecordsEnd, void, void> {
   const directory = await locate(files, ref);
   for (const name of LOG_NAMES) {
     const kind = (await lstatIfPresent(files, join(directory, name)))?.kind;
@@ -95,14 +107,19 @@ async function* records(
   }
 }
 
-/** A run that is there; else a name is a new run among the others, and a path is itself. */
+/**
+ * What is there, found as every command finds a run: among the runs first, then as a path. What is
+ * not there is a new run when it is a mere name, and else the path itself.
+ */
 async function placeFor(files: Files, { runsDirectory, run }: RunRef): Promise<string> {
-  const isName = basename(run) === run && run !== "." && run !== "..";
-  if (isName) {
-    if (run === LATEST) return locateRun(files, runsDirectory, run);
-    return join(runsDirectory, run);
+  if (run === LATEST) return resolve(await locateRun(files, runsDirectory, run));
+  const among = resolve(runsDirectory, run);
+  const itself = resolve(run);
+  for (const path of [among, itself]) {
+    if ((await lstatIfPresent(files, path)) !== null) return path;
   }
-  return resolve(run);
+  const isName = basename(run) === run && run !== "." && run !== "..";
+  return isName ? among : itself;
 }
 
 async function soak(
@@ -113,8 +130,10 @@ async function soak(
   const { seed, seconds, kills } = wanted;
   const own = join(tmpdir(), `esper-soak-${process.pid}-${Math.round(clock.nowMs())}`);
   const directory = wanted.directory ?? own;
-  await requireEmpty(files, directory);
-  await files.makeDirectory(directory);
+  await usable(directory, async () => {
+    await requireEmpty(files, directory);
+    await files.makeDirectory(directory);
+  });
   const startWriter = writerProcesses(clock);
   const run = {
     files,
@@ -132,13 +151,36 @@ async function soak(
   return { ...report, directory: keep ? directory : null };
 }
 
+/** The index of a run that nobody works on; a backup stays as it is, byte for byte. */
+async function keepVerdicts(
+  found: CheckpointsOf<CheckpointVerdict>,
+  { files, clock }: DurableCommandDeps,
+): Promise<CheckpointsOf<CheckpointVerdict>> {
+  const { directory, checkpoints } = found;
+  const run = dirname(directory);
+  try {
+    const isFolder = (await lstatIfPresent(files, directory))?.kind === "directory";
+    const isRun = isFolder && (await lstatIfPresent(files, runPaths(run).manifest)) !== null;
+    const isBackup = (await lstatIfPresent(files, join(run, BACKUP_FILE))) !== null;
+    if (!isRun || isBackup || runPaths(run).checkpoints !== directory) return found;
+    if (await isRunHeld(files, run)) return found;
+    await rememberVerdicts(files, directory, checkpoints, clock.nowMs());
+  } catch (error) {
+    // It is a cache: a disk that takes no writes must not hide the verdict.
+    if (!EsperError.is(error)) throw error;
+  }
+  return found;
+}
+
 async function verifyCheckpoints(
   ref: RunRef,
-  files: Files,
+  deps: DurableCommandDeps,
 ): Promise<CheckpointsOf<CheckpointVerdict>> {
+  const { files } = deps;
   const file = await checkpointFile(files, ref);
   if (file !== null) {
-    return { directory: dirname(file), checkpoints: [await verifyCheckpoint(files, file)] };
+    const checkpoints = [await verifyCheckpoint(files, file)];
+    return keepVerdicts({ directory: dirname(file), checkpoints }, deps);
   }
   const { checkpoints: directory, model } = runPaths(await locate(files, ref));
   const entries = await listCheckpoints(files, directory);
@@ -146,7 +188,7 @@ async function verifyCheckpoints(
   if ((await lstatIfPresent(files, model)) !== null) paths.push(model);
   const checkpoints: CheckpointVerdict[] = [];
   for (const path of paths) checkpoints.push(await verifyCheckpoint(files, path));
-  return { directory, checkpoints };
+  return keepVerdicts({ directory, checkpoints }, deps);
 }
 
 /** The path of a single file when the user named one. */
@@ -195,10 +237,11 @@ export function createDurableCommands(deps: DurableCommandDeps): DurableDeps {
     inspectLogs: (ref) => inspect(ref, deps),
     readRecords: (ref, wanted) => records(ref, wanted, deps),
     async backup(ref, target) {
-      const { directory: found, runId } = await openRun(files, ref.runsDirectory, ref.run);
-      const directory = resolve(found);
+      const { directory: found, manifest } = await openRun(files, ref.runsDirectory, ref.run);
+      const directory = await followLinks(files, resolve(found));
+      const run = knownRun(manifest, true);
       const createdAt = new Date(clock.nowMs()).toISOString();
-      return backupRun({ files, directory, runId, target, createdAt, product: version });
+      return backupRun({ files, directory, run, target, createdAt, product: version });
     },
     restore: async (backup, ref) => restoreRun(backup, await placeFor(files, ref), deps),
     repair: async (ref) => repairRun(await locate(files, ref), deps),
@@ -207,7 +250,7 @@ export function createDurableCommands(deps: DurableCommandDeps): DurableDeps {
       const { checkpoints: directory } = runPaths(await locate(files, ref));
       return { directory, checkpoints: await listCheckpoints(files, directory) };
     },
-    verifyCheckpoints: (ref) => verifyCheckpoints(ref, files),
+    verifyCheckpoints: (ref) => verifyCheckpoints(ref, deps),
     diffCheckpoints: (left, right) => diff(left, right, files),
   };
 }

@@ -24,7 +24,7 @@ export const EXIT_TABLE: readonly (readonly [code: ExitCode, meaning: string])[]
   [EXIT.failed, "the run failed, or a defect of the product"],
   [EXIT.usage, "the command line, the configuration or the data is not usable"],
   [EXIT.dependency, "something the run needs is missing, or the start checks failed"],
-  [EXIT.promiseBroken, "a promised figure was not reached"],
+  [EXIT.promiseBroken, "damage was found, a promise was broken or a promised figure not reached"],
   [EXIT.emergency, "halted by an emergency of level 4"],
   [EXIT.fabricLost, "the message fabric was lost"],
   [EXIT.interrupted, "stopped by SIGINT (Ctrl-C); a checkpoint was written if training had begun"],

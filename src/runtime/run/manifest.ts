@@ -113,6 +113,8 @@ const manifestSchema = z.strictObject({
   /** Steps whose decision never came; a resumed run repeats the miss (see run/misses.ts). */
   missedDecisions: z.array(count).default([]),
   summary: summarySchema.nullable(),
+  /** True when both logs were begun before this was written; runs of before do not say. */
+  logsBegun: z.boolean().optional(),
 });
 export type Manifest = z.infer<typeof manifestSchema>;
 

@@ -12,8 +12,11 @@ import type { Clock } from "../clock.ts";
 import { loadDataset } from "../data/load.ts";
 import { countHostParameters } from "../device/host-size.ts";
 import { describeHost } from "../device/hosts.ts";
+import type { SkippedCheckpoint } from "../durable/checkpoint-store.ts";
 import type { Files } from "../durable/files.ts";
 import { keepOptions, requireOwn } from "./kept-options.ts";
+import { salvageNotices } from "./log-notices.ts";
+import { replaceLostLogs, requireLogs } from "./lost-logs.ts";
 import { readMisses } from "./misses.ts";
 import { defaultHost, resolveOptions } from "./options.ts";
 import { absoluteRequest, datasetRequest } from "./request.ts";
@@ -113,7 +116,7 @@ function requireSameData(run: Run, dataset: Dataset): void {
   );
 }
 
-async function latestCheckpoint(run: Run, salvage: boolean, notices: string[]) {
+async function latestCheckpoint(run: Run, salvage: boolean) {
   const { good, damaged } = await run.checkpoints.latestGood();
   const [first] = damaged;
   if (first !== undefined && !salvage) {
@@ -128,8 +131,21 @@ async function latestCheckpoint(run: Run, salvage: boolean, notices: string[]) {
     );
   }
   if (good !== null) requireOwn(run.runId, good);
-  for (const skipped of damaged) notices.push(`passed over ${skipped.path}: it is damaged`);
-  return good;
+  return { good, damaged };
+}
+
+/** What a salvage gives up is put aside, begun anew and told; the last thing that may refuse. */
+async function salvageRun(
+  run: Run,
+  damaged: readonly SkippedCheckpoint[],
+  { files, clock }: PrepareDeps,
+): Promise<string[]> {
+  const aside = await run.checkpoints.setAside(damaged);
+  const passed = damaged.map(({ path }, index) => {
+    return `passed over ${path}: it is damaged, and is now ${aside[index]}`;
+  });
+  const cut = await salvageNotices(files, run.directory);
+  return [...passed, ...cut, ...(await replaceLostLogs(files, run, clock))];
 }
 
 /** An earlier run, continued from its newest intact checkpoint under a new incarnation. */
@@ -174,8 +190,9 @@ async function reopen(
     budgetBytes: deps.dataBudgetBytes,
   });
   requireSameData(run, dataset);
+  if (!wanted.salvage) await requireLogs(files, run);
+  const { good, damaged } = await latestCheckpoint(run, wanted.salvage);
   const notices: string[] = [];
-  const good = await latestCheckpoint(run, wanted.salvage, notices);
   if (good === null) notices.push("the run had no checkpoint yet: it begins again from step 0");
   const stored = await run.readSecret();
   const given = context.settings.values.ESPER_LEYLINE_SECRET;
@@ -183,6 +200,7 @@ async function reopen(
   const incarnation = run.manifest.incarnation + 1;
   // Training rewinds the metrics to its checkpoint, and with them the rows of later misses.
   const inMetrics = await readMisses(files, run.paths.metrics);
+  if (wanted.salvage) notices.push(...(await salvageRun(run, damaged, deps)));
   const missedDecisions = [...new Set([...run.manifest.missedDecisions, ...inMetrics])];
   await run.update({ incarnation, status: "running", missedDecisions });
   const today = resolveOptions(request, dataset, storedBlendMode(run));

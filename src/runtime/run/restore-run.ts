@@ -7,6 +7,7 @@ import { basename, join } from "node:path";
 import { EsperError } from "../../protocols/errors.ts";
 import type { Clock } from "../clock.ts";
 import {
+  BACKUP_FILE,
   type BackupManifest,
   isSafeName,
   LOG_NAMES,
@@ -15,12 +16,13 @@ import {
   verifyBackupFiles,
 } from "../durable/backup-layout.ts";
 import { type Files, PRIVATE_PERMISSIONS } from "../durable/files.ts";
+import { beginLog } from "../durable/log-begin.ts";
 import { copyLog, mendableDamage } from "../durable/log-copy.ts";
-import { damageOf, verifyLogs } from "../durable/log-inspect.ts";
+import { damageOf, type KnownRun, type RunLogReport, verifyLogs } from "../durable/log-inspect.ts";
 import { requireOwnLog } from "../durable/log-owner.ts";
-import { type Place, requireEmpty } from "../durable/place.ts";
+import { type Place, requireEmpty, usable } from "../durable/place.ts";
 import { type Locks, RESTORE_FILE, replaceDirectory } from "../durable/restore.ts";
-import { listIfPresent, listTree, lstatIfPresent } from "../durable/tree.ts";
+import { followLinks, listIfPresent, listTree, lstatIfPresent } from "../durable/tree.ts";
 import { Wal } from "../durable/wal.ts";
 import type { LogFlaw } from "../durable/wal-verify.ts";
 import { type Manifest, readManifest, writeManifest } from "./manifest.ts";
@@ -80,6 +82,17 @@ export async function manifestIfReadable(
   }
 }
 
+/** What the manifest says of the run's logs; `live` while a process works on it. */
+export function knownRun({ runId, logsBegun, status }: Manifest, live: boolean): KnownRun {
+  const isOver = status === "completed" || status === "stopped";
+  return { runId, hasManifest: true, begun: logsBegun === true, closed: isOver && !live };
+}
+
+/** A run of which only the id is known: its logs may be there or not. */
+const onlyId = (runId: string): KnownRun => ({
+  ...{ runId, hasManifest: false, begun: false, closed: false },
+});
+
 /** The manifest of the run that is there now; null where there is none. */
 async function lookAtTarget(
   files: Files,
@@ -87,10 +100,9 @@ async function lookAtTarget(
   backup: BackupManifest,
 ): Promise<Manifest | null> {
   const names = await listIfPresent(files, target);
-  const isLink = (await lstatIfPresent(files, target))?.kind === "link";
   const isRun = names.includes("manifest.json") || LOG_NAMES.some((log) => names.includes(log));
-  if (isLink || !isRun) {
-    await requireEmpty(files, target);
+  if (!isRun) {
+    await usable(target, () => requireEmpty(files, target));
     return null;
   }
   const manifest = await manifestIfReadable(files, target);
@@ -152,7 +164,7 @@ async function fillFromBackup(
     if (manifest.files.some(({ path }) => path.startsWith(`${name}/`))) continue;
     await place.folder(join(place.directory, name));
   }
-  const [flaw] = damageOf(await verifyLogs(files, place.directory, manifest.runId));
+  const [flaw] = damageOf(await verifyLogs(files, place.directory, onlyId(manifest.runId)));
   if (flaw === undefined) return;
   const { file, offset, why, expected, found } = flaw;
   throw new EsperError(
@@ -164,18 +176,16 @@ async function fillFromBackup(
 }
 
 /**
- * Restores a backup to `target`: a new or empty directory, or the same run, which is kept aside.
- * @throws {BACKUP_MISSING} @throws {BACKUP_INVALID} @throws {BACKUP_DAMAGED}
- * @throws {PLACE_TAKEN} @throws {RUN_LOCKED} with nothing changed.
+ * Restores a backup to `place`: a new or empty directory, or the same run, which is kept aside. A
+ * link stays what it is, and where it leads is restored.
+ * @throws {BACKUP_MISSING} @throws {BACKUP_INVALID} @throws {BACKUP_DAMAGED} @throws {RUN_LOCKED}
+ * @throws {PLACE_TAKEN} @throws {PLACE_UNUSABLE} with nothing changed.
  */
-export async function restoreRun(
-  backup: string,
-  target: string,
-  deps: RestoreDeps,
-): Promise<Restored> {
+export async function restoreRun(backup: string, at: string, deps: RestoreDeps): Promise<Restored> {
   const { files, clock, locks = runLocks(files) } = deps;
   const manifest = await readBackupManifest(files, backup);
   const { runId, logs } = manifest;
+  const target = await followLinks(files, at);
   const known = await lookAtTarget(files, target, manifest);
   await verifyBackupFiles(files, backup, manifest);
   const restoredAt = new Date(clock.nowMs()).toISOString();
@@ -185,7 +195,8 @@ export async function restoreRun(
     await moveOn(place.directory, known, files);
     await raiseFloor(place.directory, runId, deps);
   };
-  const replaced = await replaceDirectory({ files, locks, target, note, fill });
+  const options = { files, locks, target, note, fill };
+  const replaced = await usable(target, () => replaceDirectory(options));
   return { runId, directory: target, replaced, logs };
 }
 
@@ -206,16 +217,44 @@ async function takeOver(
   return { left };
 }
 
+/** A backup must stay as it was saved: mended, it would pass for a sound one. */
+async function refuseBackup(files: Files, directory: string): Promise<void> {
+  const path = join(directory, BACKUP_FILE);
+  if ((await lstatIfPresent(files, path)) === null) return;
+  throw new EsperError(
+    "BACKUP_INVALID",
+    `${directory} is a backup and is not repaired: expected a run, found ${BACKUP_FILE}. Nothing ` +
+      "was changed; restore it with `wal restore <backup> <run>`, or use another backup",
+    { path, expected: "a run", found: BACKUP_FILE },
+  );
+}
+
+/** What is good of a log, up to its first damage; of one that is gone, nothing. */
+function takePrefix(
+  files: Files,
+  { name, directory, segments }: RunLogReport,
+  run: KnownRun | null,
+  place: Place,
+): Promise<SavedLog> {
+  if (segments.length > 0) return copyLog(files, { directory, name, run, mode: "prefix" }, place);
+  const nothing = { logId: null, segments: 0, records: 0, bytes: 0, lastSequence: 0 };
+  return Promise.resolve({ name, ...nothing });
+}
+
 /**
  * Cuts every damaged log of a run back to its last good record; the old directory is kept aside.
- * @throws {RUN_LOCKED} @throws {NOTHING_STORED}
+ * A link stays what it is, and where it leads is mended.
+ * @throws {RUN_LOCKED} @throws {NOTHING_STORED} @throws {BACKUP_INVALID} for a backup.
  * @throws {LOG_DAMAGED} for what cutting cannot mend, such as a newer format; nothing is changed.
  */
-export async function repairRun(directory: string, deps: RestoreDeps): Promise<Repaired> {
+export async function repairRun(at: string, deps: RestoreDeps): Promise<Repaired> {
   const { files, clock, locks = runLocks(files) } = deps;
-  const known = (await manifestIfReadable(files, directory))?.runId ?? null;
-  const runId = known ?? basename(directory);
-  const before = await verifyLogs(files, directory, known);
+  const directory = await followLinks(files, at);
+  await refuseBackup(files, directory);
+  const manifest = await manifestIfReadable(files, directory);
+  const run = manifest === null ? null : knownRun(manifest, false);
+  const runId = run?.runId ?? basename(directory);
+  const before = await verifyLogs(files, directory, run);
   for (const report of before) mendableDamage(report);
   const damage = damageOf(before);
   if (damage.length === 0) {
@@ -225,14 +264,12 @@ export async function repairRun(directory: string, deps: RestoreDeps): Promise<R
   let left: string[] = [];
   const fill = async (place: Place): Promise<void> => {
     ({ left } = await takeOver(files, directory, place));
-    for (const { name } of before) {
-      const source = {
-        directory: join(directory, name),
-        name,
-        runId: known,
-        mode: "prefix",
-      } as const;
-      logs.push(await copyLog(files, source, place));
+    for (const report of before) logs.push(await takePrefix(files, report, run, place));
+    const nowMs = clock.nowMs();
+    for (const { name, bytes, lastSequence } of logs) {
+      // A log that holds nothing at all would count as one that was emptied.
+      const log = { directory: place.directory, runId, name };
+      if (bytes === 0) await beginLog(files, log, nowMs, lastSequence + 1);
     }
     const ledger = before.find(({ name }) => name === "ledger");
     if (ledger !== undefined && damageOf([ledger]).length > 0) {

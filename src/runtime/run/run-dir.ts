@@ -19,6 +19,7 @@ import {
   replaceLink,
   statIfPresent,
 } from "../durable/files.ts";
+import { beginLog } from "../durable/log-begin.ts";
 import { requireOwnLog } from "../durable/log-owner.ts";
 import { finishCutRestore } from "../durable/restore.ts";
 import { lstatIfPresent } from "../durable/tree.ts";
@@ -192,11 +193,13 @@ export async function createRun(
     incarnation: 1,
     missedDecisions: [],
     summary: null,
+    logsBegun: true,
   };
   try {
-    for (const path of [paths.checkpoints, paths.wal, paths.ledger]) {
-      await files.makeDirectory(path);
-    }
+    await files.makeDirectory(paths.checkpoints);
+    const { runId } = manifest;
+    await beginLog(files, { directory, runId, name: "wal" }, nowMs);
+    await beginLog(files, { directory, runId, name: "ledger" }, nowMs);
     if (generatedSecret !== null) {
       const text = new TextEncoder().encode(`${generatedSecret}\n`);
       await atomicWrite(files, paths.secret, text, PRIVATE_PERMISSIONS);

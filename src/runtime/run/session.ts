@@ -184,8 +184,15 @@ export class RunSession implements RunHost {
 
   async #latestCheckpoint(): Promise<Uint8Array | null> {
     await this.#saved();
-    const { good, damaged } = await this.#options.store.latestGood();
+    const { store } = this.#options;
+    const { good, damaged } = await store.latestGood();
     for (const { path, error } of damaged) this.#notice(`passed over ${path}: ${error.message}`);
+    try {
+      await store.setAside(damaged);
+    } catch (error) {
+      if (!EsperError.is(error)) throw error;
+      this.#notice(`damaged checkpoints could not be moved aside: ${error.message}`);
+    }
     return good?.bytes ?? this.#options.order.checkpoint;
   }
 

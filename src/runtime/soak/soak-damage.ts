@@ -25,7 +25,7 @@ async function overwrite(files: Files, path: string, bytes: Uint8Array): Promise
 }
 
 /** The segments of a log, oldest first. */
-export async function segmentsOf(files: Files, directory: string): Promise<string[]> {
+async function segmentsOf(files: Files, directory: string): Promise<string[]> {
   const names = await files.list(directory);
   return names.filter((name) => SEGMENT.test(name)).map((name) => join(directory, name));
 }

@@ -33,6 +33,8 @@ export interface SoakOptions {
 /** What a soak has seen. `ok` is false when a promise was broken. */
 export interface SoakReport {
   readonly ok: boolean;
+  /** True when it was stopped before its time or its kills were over. */
+  readonly interrupted: boolean;
   readonly seed: number;
   readonly seconds: number;
   readonly kills: number;
@@ -115,13 +117,14 @@ class WalSoak {
     const { clock, seconds, kills, stop, seed } = this.#options;
     const startedMs = clock.monotonicMs();
     const over = (): boolean =>
-      stop.cancelled ||
       clock.monotonicMs() - startedMs >= seconds * 1_000 ||
       (kills !== null && this.#kills >= kills);
-    while (!over() && !this.#broken) await this.#round();
+    while (!stop.cancelled && !over() && !this.#broken) await this.#round();
+    const interrupted = stop.cancelled && !over();
     const promises = this.#promises;
     return {
       ok: !this.#broken,
+      interrupted,
       seed,
       seconds: (clock.monotonicMs() - startedMs) / 1_000,
       kills: this.#kills,

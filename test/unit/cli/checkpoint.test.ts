@@ -1,5 +1,6 @@
 /** `checkpoint ...`: what is asked for, what is said, and with which exit code. */
 import { describe, expect, test } from "vitest";
+import { EsperError } from "../../../src/protocols/errors.ts";
 import type { DurableDeps } from "../../../src/runtime/cli/durable-deps.ts";
 import { diffCheckpoints } from "../../../src/runtime/durable/checkpoint-diff.ts";
 import { type Outcome, type, UNUSED_DURABLE, words } from "./console.ts";
@@ -26,7 +27,7 @@ describe("checkpoint ls", () => {
       "CHECKPOINT              STEP   EPOCH  SAVED (UTC)              SIZE      DIGEST        " +
         "VERIFIED (UTC)  STATE",
       "step-000000000020.ckpt  1,020  60     2026-01-01 00:00:00.000  13.6 KiB  abababababab  " +
-        "never           whole",
+        "never           not re-read; its ends fit",
       "step-000000000010.ckpt  1,020  -      2026-01-01 00:00:00.000  13.6 KiB  abababababab  " +
         "never           damaged: it is cut short",
       "",
@@ -67,6 +68,14 @@ describe("checkpoint verify", () => {
     const json = await run("checkpoint verify one --json", { verifyCheckpoints: bad });
     expect(JSON.parse(json.stdout)).toMatchObject({ kind: "checkpoint-verify", ok: false });
     expect(json.code).toBe(4);
+  });
+
+  test("one of a later version is told as unknown, not as damaged", async () => {
+    const newer = { ...flaw, offset: 8, newer: true } as const;
+    const answer = async () => ({ directory, checkpoints: [{ ...whole, ok: false, flaw: newer }] });
+    const outcome = await run("checkpoint verify one", { verifyCheckpoints: answer });
+    expect(outcome.code).toBe(4);
+    expect(outcome.stdout).toMatch(/^unknown {2}\S+ at byte 8: /);
   });
 
   test("none at all is something missing", async () => {
@@ -112,6 +121,20 @@ describe("checkpoint diff", () => {
       to: "/b",
       identical: false,
     });
+  });
+
+  test("of a damaged one exits with 4, of one that this program cannot know with 1", async () => {
+    const fail = (code: "CHECKPOINT_DIGEST" | "CHECKPOINT_VERSION") =>
+      run("checkpoint diff a b --json", {
+        diffCheckpoints: () => Promise.reject(new EsperError(code, "what is wrong", { path })),
+      });
+    const damaged = await fail("CHECKPOINT_DIGEST");
+    expect(damaged.code).toBe(4);
+    expect(JSON.parse(damaged.stdout)).toMatchObject({
+      ...{ kind: "error", code: "CHECKPOINT_DAMAGED", message: "what is wrong" },
+      details: { path },
+    });
+    expect((await fail("CHECKPOINT_VERSION")).code).toBe(1);
   });
 
   test("says that two are the same", async () => {

@@ -4,9 +4,11 @@ import { describe, expect, test } from "vitest";
 import { EsperError } from "../../../src/protocols/errors.ts";
 import type { DurableDeps, LogsContents } from "../../../src/runtime/cli/durable-deps.ts";
 import type { BackupManifest } from "../../../src/runtime/durable/backup-layout.ts";
+import type { RecordsEnd } from "../../../src/runtime/durable/log-contents.ts";
 import type { RunLogReport } from "../../../src/runtime/durable/log-inspect.ts";
 import type { LogFlaw } from "../../../src/runtime/durable/wal-verify.ts";
 import type { Repaired } from "../../../src/runtime/run/restore-run.ts";
+import { CancellationToken } from "../../../src/runtime/token.ts";
 import { type Outcome, type, UNUSED_DURABLE, words } from "./console.ts";
 
 const WAL = "/r/one/wal/0000000000000001.wal";
@@ -17,6 +19,7 @@ const segment = {
 const log: RunLogReport = {
   ...{ name: "wal" as const, directory: "/r/one/wal", logId: "00ff", formatVersions: [2] },
   ...{ segments: [segment], records: 2, bytes: 2_048, lastSequence: 2, flaws: [] },
+  ...{ aside: [], doubt: null },
 };
 const flaw = (kind: LogFlaw["kind"]): LogFlaw => ({
   ...{ file: WAL, offset: 1_234, kind, why: "the checksum does not match" },
@@ -24,7 +27,7 @@ const flaw = (kind: LogFlaw["kind"]): LogFlaw => ({
 });
 const lane = { lane: "bulk", records: 2, capacity: 16_384, fill: 0.25, dead: 1 } as const;
 const FOUND: LogsContents = {
-  ...{ directory: "/r/one", live: false, backup: null, logs: [log] },
+  ...{ directory: "/r/one", live: false, backup: null, logs: [log], restored: null },
   contents: [{ name: "wal", kinds: { "report NEUTRAL": 2 }, lanes: [lane] }],
 };
 const withFlaw = (kind: LogFlaw["kind"]): LogsContents => ({
@@ -53,7 +56,7 @@ describe("wal verify", () => {
       "wal  1         2        2     2.0 KiB  2026-01-01 00:00:00.000  " +
         "2026-01-01 00:00:01.500  sound",
       "",
-      "sound: every record that was acknowledged is intact",
+      "sound: every record that is there is intact",
       "",
     ]);
     expect([outcome.code, outcome.stderr]).toEqual([0, ""]);
@@ -80,8 +83,64 @@ describe("wal verify", () => {
       const verifyLogs = async () => ({ ...withFlaw("torn"), live });
       const outcome = await run("wal verify one", { verifyLogs });
       expect(outcome.code).toBe(0);
-      expect(outcome.stdout).toContain(live ? "a write is under way" : "nothing of it was");
+      expect(outcome.stdout).toContain(
+        live ? "a write is under way" : "the next start cuts it off",
+      );
     }
+  });
+
+  test("what a salvage put aside and where a run came from is told beside it", async () => {
+    const aside = ["/r/one/wal/0000000000000001.wal.broken"];
+    const restoredAt = "2026-01-02T00:00:00.000Z";
+    const restored = {
+      version: 1,
+      runId: "one",
+      restoredAt,
+      from: "/b",
+      replaced: "/r/old",
+    } as const;
+    const verifyLogs = async () => ({ ...FOUND, logs: [{ ...log, aside }], restored });
+    const outcome = await run("wal verify one", { verifyLogs });
+    expect(outcome.stdout).toContain(`put aside by a salvage: ${aside[0]}\n`);
+    expect(outcome.stdout).toContain(
+      `restored at ${restoredAt} from /b; what was there before is kept in /r/old\n`,
+    );
+    expect(outcome.code).toBe(0);
+  });
+
+  test("a log that may have lost its end is suspect, and exits with 4", async () => {
+    const verifyLogs = async () => ({ ...FOUND, logs: [{ ...log, doubt: "it is not closed" }] });
+    const outcome = await run("wal verify one", { verifyLogs });
+    expect(outcome.stdout).toContain(
+      "wal: it is not closed\n\nsuspect: every record that is there",
+    );
+    expect(outcome.code).toBe(4);
+    expect((await run("wal verify one --quiet", { verifyLogs })).stdout).toBe("suspect\n");
+    const json = JSON.parse((await run("wal verify one --json", { verifyLogs })).stdout);
+    expect(json).toMatchObject({ ok: false, verdict: "suspect", damage: 0 });
+  });
+
+  test.each<[LogFlaw["kind"], number, string | null]>([
+    ["damaged", 0, null],
+    ["gap", 0, null],
+    ["foreign", 1_234, null],
+    ["foreign", 0, `move ${WAL} away and put the run's own log back`],
+    ["version", 1_234, "use the version of the program that wrote it"],
+    ["not-a-file", 0, `put the run's own log back in the place of ${WAL}`],
+  ])("damage of kind %s at %i gets advice that is not refused", async (kind, offset, help) => {
+    const logs = [{ ...log, flaws: [{ ...flaw(kind), offset }] }];
+    const outcome = await run("wal verify one", { verifyLogs: async () => ({ ...FOUND, logs }) });
+    expect(outcome.stdout.includes("--repair")).toBe(help === null);
+    if (help !== null) expect(outcome.stdout).toContain(help);
+    expect(outcome.code).toBe(4);
+  });
+
+  test("--json gives an empty segment no times", async () => {
+    const segments = [{ ...segment, records: 0, oldestTimeMs: 0, newestTimeMs: 0 }, segment];
+    const verifyLogs = async () => ({ ...FOUND, logs: [{ ...log, segments }] });
+    const json = JSON.parse((await run("wal verify one --json", { verifyLogs })).stdout);
+    const times = [{ oldestTimeMs: null, newestTimeMs: null }, { newestTimeMs: 1_767_225_601_500 }];
+    expect(json.logs[0].segments).toMatchObject(times);
   });
 
   test("--quiet leaves one word", async () => {
@@ -125,6 +184,22 @@ describe("wal inspect", () => {
     const json = await run("wal inspect one --records --json", { readRecords });
     expect(JSON.parse(json.stdout)).toMatchObject({ kind: "wal-record", log: "wal", sequence: 7 });
     expect(asked[1]).toEqual({ from: 1, limit: 100 });
+  });
+
+  test.each<[RecordsEnd["end"], number, LogFlaw | null, string, number]>([
+    ["limit", 3, null, "wal: there are more than 3 records; see --limit\n", 0],
+    ["damage", 3, flaw("damaged"), `wal: nothing behind the damage is shown\n${WAL} at byte`, 4],
+    ["end", 0, null, "wal: no record from number 9 on; its last is 2\n", 0],
+    ["end", 1, null, "", 0],
+  ])("--records says why it ended (%s after %i)", async (end, shown, found, said, code) => {
+    const readRecords: DurableDeps["readRecords"] = async function* () {
+      yield { end, log: "wal", shown, flaw: found, lastSequence: 2 };
+    };
+    const outcome = await run("wal inspect one --records --from 9", { readRecords });
+    expect([outcome.stdout, outcome.code]).toEqual(["", code]);
+    expect(outcome.stderr.startsWith(said)).toBe(true);
+    const json = await run("wal inspect one --records --from 9 --json", { readRecords });
+    expect(JSON.parse(json.stdout)).toMatchObject({ kind: "wal-records-end", name: "wal", end });
   });
 
   test.each(["--from 3", "--limit 3"])("%s needs --records", async (flags) => {
@@ -188,6 +263,8 @@ describe("wal backup and restore", () => {
 
   test.each([
     ["wal restore there", "needs a backup and a run"],
+    ["wal restore", "needs a backup and a run"],
+    ["wal restore --repair", "--repair needs a run"],
     ["wal restore --repair there one", "--repair takes one run"],
     ["wal backup one", "missing required argument 'directory'"],
     ["wal", "wal needs a command"],
@@ -202,10 +279,28 @@ describe("wal backup and restore", () => {
   });
 });
 
+test.each([
+  [["wal", "backup", "one", ""], "the directory is an empty text"],
+  [["wal", "restore", "", "one"], "the backup is an empty text"],
+  [["wal", "verify", ""], "the run is an empty text"],
+])("an empty text is no path: %j", async (given, why) => {
+  const outcome = await type([...given, "--runs", "/r"], { durable: UNUSED_DURABLE });
+  expect(outcome.stderr).toContain(`error USAGE: ${why}`);
+  expect(outcome.code).toBe(2);
+});
+
 describe("wal soak", () => {
   const promise = { promise: "what was acknowledged is there", checked: 1_000, broken: 0 };
   const report = {
-    ...{ ok: true, seed: 7, seconds: 2.5, kills: 9, offered: 1_200, acknowledged: 1_000 },
+    ...{
+      ok: true,
+      interrupted: false,
+      seed: 7,
+      seconds: 2.5,
+      kills: 9,
+      offered: 1_200,
+      acknowledged: 1_000,
+    },
     ...{ torn: 2, flips: 1, promises: [promise], findings: [], directory: null },
   };
 
@@ -238,5 +333,22 @@ describe("wal soak", () => {
     const json = await run("wal soak --json", { soak });
     expect(JSON.parse(json.stdout)).toMatchObject({ kind: "wal-soak", ok: false });
     expect(json.code).toBe(4);
+  });
+
+  test("a promise that was not tried is not said to be kept", async () => {
+    const promises = [promise, { promise: "damage is named, not read", checked: 0, broken: 0 }];
+    const outcome = await run("wal soak", { soak: async () => ({ ...report, promises }) });
+    expect(outcome.stdout).toMatch(/^damage is named, not read +0 +0 +not tried$/m);
+    expect(outcome.stdout).toContain("no promise was broken; 1 of 2 were not tried: soak longer\n");
+    expect(outcome.code).toBe(0);
+  });
+
+  test("one that was interrupted says so, and exits as the signal does", async () => {
+    const soak = async () => ({ ...report, interrupted: true });
+    const signals = { hold: () => new CancellationToken(), received: () => "SIGINT" as const };
+    const durable = { ...UNUSED_DURABLE, soak };
+    const outcome = await type(words("wal soak --runs /r"), { durable, signals });
+    expect(outcome.stdout).toContain("interrupted: every promise was kept\n");
+    expect(outcome.code).toBe(130);
   });
 });

@@ -1,14 +1,19 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { SimulatedDisk } from "../../../harness/sim/disk/disk.ts";
 import { failAt } from "../../../harness/sim/disk/faults.ts";
+import { ERRNOS } from "../../../harness/sim/durable/fault-loop.ts";
 import { EsperError } from "../../../src/protocols/errors.ts";
 import { backupRun } from "../../../src/runtime/durable/backup.ts";
 import {
+  type BackupManifest,
   readBackupManifest,
   verifyBackupFiles,
+  writeBackupManifest,
 } from "../../../src/runtime/durable/backup-layout.ts";
 import { type Files, filesOn } from "../../../src/runtime/durable/files.ts";
 import { verifyLogs } from "../../../src/runtime/durable/log-inspect.ts";
+import { removeTree } from "../../../src/runtime/durable/tree.ts";
 import { Wal } from "../../../src/runtime/durable/wal.ts";
 import { readLog } from "../../../src/runtime/durable/wal-verify.ts";
 import { createRandom } from "../../../src/runtime/random.ts";
@@ -23,6 +28,7 @@ import {
 } from "../../fixtures/run-on-disk.ts";
 
 const TARGET = "/other/disk/saved";
+const KNOWN = { runId: RUN_ID, hasManifest: true, begun: true, closed: false };
 
 function newDisk(): { disk: SimulatedDisk; files: Files } {
   const disk = new SimulatedDisk({ random: createRandom(7, "backup") });
@@ -31,7 +37,7 @@ function newDisk(): { disk: SimulatedDisk; files: Files } {
 
 const backup = (files: Files, target = TARGET) =>
   backupRun({
-    ...{ files, directory: RUN, runId: RUN_ID, target },
+    ...{ files, directory: RUN, run: KNOWN, target },
     ...{ createdAt: "2026-01-02T00:00:00.000Z", product: "0.1.0" },
   });
 
@@ -163,20 +169,83 @@ describe("a backup", () => {
     expect(contentsBelow(disk.contents(), "")).toEqual(before);
   });
 
-  it("whatever call fails, is a whole backup or none, and leaves nothing open", async () => {
+  it("refuses a place where no directory can be, naming it", async () => {
     const { disk, files } = newDisk();
-    await plantRun(files, { reports: 11 });
-    let failures = 0;
-    for (let call = 1, left = true; left; call++) {
-      const errno = call % 2 === 0 ? "EIO" : "ENOSPC";
-      const outcome = await failing(disk.killed(), call, errno, false);
-      if (call % 3 === 0) await failing(disk.killed(), call, errno, true);
-      left = outcome !== "untouched";
-      failures += Number(outcome === "failed");
-    }
-    expect(failures).toBeGreaterThan(200);
-  }, 90_000);
+    await plantRun(files);
+    disk.plantFile("/other/file", Uint8Array.of(1));
+    const below = await refusal(backup(files, "/other/file/saved"));
+    expect(below.code).toBe("PLACE_UNUSABLE");
+    expect(below.details).toMatchObject({ path: "/other/file/saved", where: "/other/file" });
+    await files.makeDirectory("/other/empty");
+    await files.symlink("/other/empty", "/other/link");
+    const link = await refusal(backup(files, "/other/link"));
+    expect(link.code).toBe("PLACE_TAKEN");
+    expect(link.message).toContain("is no directory");
+    expect(link.details).toMatchObject({ found: "a link to /other/empty" });
+  });
+
+  it.each(["wal", "ledger"])("refuses a run whose %s is gone, changing nothing", async (name) => {
+    const { disk, files } = newDisk();
+    await plantRun(files);
+    await removeTree(files, `${RUN}/${name}`);
+    const before = contentsBelow(disk.contents(), "");
+    const error = await refusal(backup(files));
+    expect(error.code).toBe("LOG_DAMAGED");
+    expect(error.details).toMatchObject({ file: `${RUN}/${name}`, why: "the log is missing" });
+    expect(contentsBelow(disk.contents(), "")).toEqual(before);
+  });
+
+  it("is described by a file whose form never changes", async () => {
+    const golden = readFileSync(new URL("../../golden/backup-v1.json", import.meta.url));
+    const { disk, files } = newDisk();
+    await files.makeDirectory("/saved");
+    disk.plantFile("/saved/backup.json", new Uint8Array(golden));
+    const manifest = await readBackupManifest(files, "/saved");
+    expect(manifest).toEqual(GOLDEN);
+    await files.makeDirectory("/again");
+    await writeBackupManifest(files, "/again", GOLDEN);
+    expect(new TextDecoder().decode(disk.bytes("/again/backup.json"))).toBe(golden.toString());
+  });
+
+  it.each(
+    ERRNOS.flatMap((errno) => [
+      [errno, "once", false] as const,
+      [errno, "on and on", true] as const,
+    ]),
+  )(
+    "whichever call fails with %s %s, is a whole backup or none",
+    async (errno, _how, persistent) => {
+      const { disk, files } = newDisk();
+      await plantRun(files, { reports: 2 });
+      let failures = 0;
+      for (let call = 1, left = true; left; call++) {
+        const outcome = await failing(disk.killed(), call, errno, persistent);
+        left = outcome !== "untouched";
+        failures += Number(outcome === "failed");
+      }
+      // A call that was interrupted once is made again.
+      expect(failures).toBeGreaterThan(errno === "EINTR" && !persistent ? 5 : 100);
+    },
+    90_000,
+  );
 });
+
+const GOLDEN: BackupManifest = {
+  format: "esper-backup",
+  version: 1,
+  runId: RUN_ID,
+  createdAt: "2026-01-02T00:00:00.000Z",
+  product: "0.1.0",
+  step: 20,
+  logs: [
+    {
+      ...{ name: "wal", logId: "00112233445566ff", segments: 1, records: 2 },
+      ...{ bytes: 308, lastSequence: 2 },
+    },
+    { name: "ledger", logId: null, segments: 0, records: 0, bytes: 0, lastSequence: 0 },
+  ],
+  files: [{ path: "wal/0000000000000001.wal", bytes: 308, sha256: "ab".repeat(32) }],
+};
 
 /** A backup of which one call fails: afterwards, and after a power failure, it is whole or none. */
 async function failing(disk: SimulatedDisk, call: number, errno: string, persistent: boolean) {

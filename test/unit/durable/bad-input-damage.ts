@@ -49,6 +49,7 @@ const OPERATIONS: Readonly<
     remove(target);
     fs.symlinkSync(to.replace("$OUTSIDE", outside), target);
   },
+  remove,
   directory(target) {
     remove(target);
     fs.mkdirSync(target);

@@ -11,6 +11,7 @@ import { EsperError } from "../../../src/protocols/errors.ts";
 import { systemFiles as files } from "../../../src/runtime/durable/files.ts";
 import { type RunLogName, runLogId } from "../../../src/runtime/durable/log-owner.ts";
 import { Wal } from "../../../src/runtime/durable/wal.ts";
+import { requireLogs } from "../../../src/runtime/run/lost-logs.ts";
 import { createRun, openRun } from "../../../src/runtime/run/run-dir.ts";
 import { TestClock } from "../../fixtures/context.ts";
 import { type Damage, damageRun, snapshotOf } from "./bad-input-damage.ts";
@@ -88,6 +89,8 @@ const ACTIONS: Readonly<Record<string, (runs: string) => Promise<unknown>>> = {
   ledger: async (runs) => closing(await openLedger(path.join(runs, runId, "ledger"), runId)),
   "ledger-salvage": async (runs) =>
     closing(await openLedger(path.join(runs, runId, "ledger"), runId, true)),
+  resume: async (runs) => requireLogs(files, await openRun(files, runs, runId)),
+  "resume-salvage": async (runs) => (await openRun(files, runs, runId)).checkpoints.latestGood(),
   checkpoint: async (runs) => {
     const { damaged, good } = await (await openRun(files, runs, runId)).checkpoints.latestGood();
     // The damaged one never shadows the good one before it.

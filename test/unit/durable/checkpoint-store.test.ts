@@ -126,6 +126,37 @@ describe("the store", () => {
     );
   });
 
+  it("moves what it cannot read aside, and never removes it, on an earlier save", async () => {
+    const files = await filled(10, 80, 90);
+    const torn = bytesOf(80).slice(0, 99);
+    const newer = bytesOf(90);
+    newer[8] = 9;
+    files.putBytes(pathOf(80), torn);
+    files.putBytes(pathOf(90), newer);
+    files.putBytes(`${pathOf(80)}.broken`, new Uint8Array(3));
+    await save(new CheckpointStore(files, DIRECTORY), 20);
+    expect(files.bytes(`${pathOf(80)}.broken.2`)).toEqual(torn);
+    expect(files.bytes(`${pathOf(80)}.broken`)).toEqual(new Uint8Array(3));
+    expect(files.bytes(`${pathOf(90)}.broken`)).toEqual(newer);
+    expect(await steps(files)).toEqual([20, 10]);
+    for (const step of [30, 40, 50, 60]) await save(new CheckpointStore(files, DIRECTORY), step);
+    expect(files.crashed().bytes(`${pathOf(90)}.broken`)).toEqual(newer);
+  });
+
+  it("passes over nothing that a later version wrote", async () => {
+    const files = await filled(10, 20, 30);
+    const newer = bytesOf(30);
+    newer[8] = 9;
+    files.putBytes(pathOf(30), newer);
+    const store = new CheckpointStore(files, DIRECTORY);
+    await expect(store.latestGood()).rejects.toMatchObject({
+      code: "CHECKPOINT_VERSION",
+      details: { path: pathOf(30), expected: "1 or 2", found: "9" },
+    });
+    expect((await store.latestGood(20)).good?.step).toBe(20);
+    expect(files.bytes(pathOf(30))).toEqual(newer);
+  });
+
   it("never lets torn ones crowd out a good one", async () => {
     const files = await filled(10);
     const store = new CheckpointStore(files, DIRECTORY);

@@ -5,6 +5,7 @@ import {
   encodeCheckpoint,
   inspectCheckpoint,
 } from "../../../src/runtime/durable/checkpoint.ts";
+import { isFlaw } from "../../../src/runtime/durable/checkpoint-format.ts";
 import { firstSample, forged, hexDigest, sample } from "../../fixtures/checkpoints.ts";
 
 const damage = (bytes: Uint8Array) => {
@@ -78,6 +79,24 @@ describe("the container", () => {
     });
   });
 
+  it("tells a flipped bit of the manifest by the manifest's digest, at the manifest", () => {
+    const bytes = encodeCheckpoint(sample());
+    const manifestBytes = new DataView(bytes.buffer).getUint32(12, true);
+    const expected = Buffer.from(bytes.subarray(-32)).toString("hex");
+    const told = new Set<string>();
+    for (let bit = 16 * 8; bit < (16 + manifestBytes) * 8; bit++) {
+      const flaw = inspectCheckpoint(flip(bytes, bit));
+      if (!isFlaw(flaw)) expect.fail(`bit ${bit} was not noticed`);
+      told.add(flaw.why);
+      if (flaw.offset === 16) expect(flaw.expected).toBe(expected);
+      else expect(flaw.offset).toBe(bytes.byteLength);
+    }
+    expect([...told].sort()).toEqual([
+      "its length or its manifest is not what it was",
+      "the digest of its manifest does not match",
+    ]);
+  });
+
   it("does not turn a number that JSON cannot hold into null", () => {
     expect(() => encodeCheckpoint({ meta: { best: Number.NaN }, arrays: {} })).toThrow(/best/);
   });
@@ -146,6 +165,12 @@ describe("hostile contents with right digests", () => {
   it("of a newer format are refused by its number", () => {
     const bytes = encodeCheckpoint(sample());
     new DataView(bytes.buffer).setUint32(8, 3, true);
-    expect(damage(bytes)).toMatchObject({ details: { offset: 8, expected: "1 or 2", found: "3" } });
+    expect(damage(bytes)).toMatchObject({
+      code: "CHECKPOINT_VERSION",
+      message: expect.stringContaining("Use the version that wrote it"),
+      details: { offset: 8, expected: "1 or 2", found: "3" },
+    });
+    new DataView(bytes.buffer).setUint32(8, 0, true);
+    expect(damage(bytes)).toMatchObject({ code: "CHECKPOINT_DIGEST", details: { offset: 8 } });
   });
 });

@@ -1,95 +1,34 @@
 import { describe, expect, it } from "vitest";
-import { SimulatedDisk } from "../../../harness/sim/disk/disk.ts";
+import type { SimulatedDisk } from "../../../harness/sim/disk/disk.ts";
 import { failAt } from "../../../harness/sim/disk/faults.ts";
-import { decodeRecord } from "../../../src/actors/ledger/claim-record.ts";
-import { ledgerFloor } from "../../../src/actors/ledger/for-operators.ts";
+import { ERRNOS } from "../../../harness/sim/durable/fault-loop.ts";
 import { EsperError } from "../../../src/protocols/errors.ts";
-import { backupRun } from "../../../src/runtime/durable/backup.ts";
 import { writeBackupManifest } from "../../../src/runtime/durable/backup-layout.ts";
-import { crc32c } from "../../../src/runtime/durable/crc32c.ts";
 import { type Files, filesOn } from "../../../src/runtime/durable/files.ts";
-import { verifyLogs } from "../../../src/runtime/durable/log-inspect.ts";
-import { finishCutRestore } from "../../../src/runtime/durable/restore.ts";
-import { readLog } from "../../../src/runtime/durable/wal-verify.ts";
-import { createRandom } from "../../../src/runtime/random.ts";
-import { readManifest, writeManifest } from "../../../src/runtime/run/manifest.ts";
-import { repairRun, restoreRun } from "../../../src/runtime/run/restore-run.ts";
-import { TestClock } from "../../fixtures/context.ts";
+import { finishCutRestore, readRestoreNote } from "../../../src/runtime/durable/restore.ts";
+import { readManifest } from "../../../src/runtime/run/manifest.ts";
+import { restoreRun } from "../../../src/runtime/run/restore-run.ts";
+import {
+  ASIDE,
+  BACKUP,
+  depsOf,
+  ELSEWHERE,
+  flip,
+  floorOf,
+  recordsIn,
+  refusedUnchanged,
+  repairAfterDamage,
+  restore,
+  world,
+} from "../../fixtures/restore-world.ts";
 import {
   contentsBelow,
   locksOf,
-  manifestOf,
   NOW_MS,
   plantRun,
   RUN,
   RUN_ID,
 } from "../../fixtures/run-on-disk.ts";
-
-const BACKUP = "/saved/first";
-const ELSEWHERE = "/elsewhere/run";
-const ASIDE = `/runs/replaced-${RUN_ID}-1`;
-
-interface World {
-  readonly disk: SimulatedDisk;
-  readonly files: Files;
-}
-
-/** A run and its backup; the run has gone on since. */
-async function world(reports = 12): Promise<World> {
-  const disk = new SimulatedDisk({ random: createRandom(5, "restore") });
-  const files = filesOn(disk);
-  await plantRun(files, { reports });
-  await backupRun({
-    ...{ files, directory: RUN, runId: RUN_ID, target: BACKUP },
-    ...{ createdAt: "2026-01-02T00:00:00.000Z", product: "0.1.0" },
-  });
-  await writeManifest(files, `${RUN}/manifest.json`, manifestOf(RUN_ID, 9));
-  return { disk, files };
-}
-
-function depsOf(files: Files) {
-  const clock = new TestClock();
-  clock.wallMs = NOW_MS + 1_000_000;
-  return { files, clock, ledgerFloor, locks: locksOf(files) };
-}
-
-const restore = (files: Files, target = RUN) => restoreRun(BACKUP, target, depsOf(files));
-const repair = (files: Files, deps = depsOf(files)) => repairRun(RUN, deps);
-
-async function refusal(work: Promise<unknown>): Promise<EsperError> {
-  const error = await work.then(
-    () => new Error("it was not refused"),
-    (thrown: unknown) => thrown,
-  );
-  if (!EsperError.is(error)) throw error;
-  return error;
-}
-
-/** The refusal, after making sure that nothing on the disk was changed by it. */
-async function refusedUnchanged({ disk }: World, work: () => Promise<unknown>) {
-  const before = contentsBelow(disk.contents(), "");
-  const error = await refusal(work());
-  expect(contentsBelow(disk.contents(), "")).toEqual(before);
-  expect(disk.openHandles).toBe(0);
-  return error;
-}
-
-const recordsIn = async (files: Files, directory: string) =>
-  (await verifyLogs(files, directory)).map(({ name, records }) => [name, records]);
-
-async function floorOf(files: Files, directory: string): Promise<number> {
-  let floorMs = 0;
-  for await (const { payload } of readLog(files, `${directory}/ledger`)) {
-    floorMs = Math.max(floorMs, decodeRecord(payload).floorMs);
-  }
-  return floorMs;
-}
-
-function flip(disk: SimulatedDisk, path: string, offset: number): void {
-  const bytes = disk.bytes(path).slice();
-  bytes[offset] = (bytes[offset] ?? 0) ^ 16;
-  disk.plantFile(path, bytes);
-}
 
 describe("a backup that is put back", () => {
   it("becomes a run in a new place, with ids that the original never used", async () => {
@@ -160,7 +99,7 @@ describe("a backup that is put back", () => {
     ],
     [
       "a file is a link",
-      "STORAGE_FAILED",
+      "BACKUP_DAMAGED",
       async (files: Files) => {
         await files.rename(`${BACKUP}/secret`, "/saved/secret");
         await files.symlink("/saved/secret", `${BACKUP}/secret`);
@@ -205,94 +144,42 @@ describe("a backup that is put back", () => {
     expect(error.details).toMatchObject({ path, offset: 0 });
   });
 
-  it("is refused over another run, over other things and over a link", async () => {
+  it("is refused over another run and over other things", async () => {
     const found = await world();
     const { disk, files } = found;
     await plantRun(files, { directory: "/runs/b", runId: "20260101-000000-rings-ffff" });
     disk.plantFile("/full/notes.txt", Uint8Array.of(1));
-    await files.symlink(RUN, "/runs/link");
     const codeFor = async (target: string) =>
       (await refusedUnchanged(found, () => restore(files, target))).code;
     expect(await codeFor("/runs/b")).toBe("BACKUP_INVALID");
     expect(await codeFor("/full")).toBe("PLACE_TAKEN");
     expect(await codeFor("/full/notes.txt")).toBe("PLACE_TAKEN");
-    expect(await codeFor("/runs/link")).toBe("PLACE_TAKEN");
+    expect(await codeFor("/full/notes.txt/below")).toBe("PLACE_UNUSABLE");
   });
-});
 
-/** Flips a bit in the middle of the run's second segment of reports, then mends it. */
-async function repairAfterDamage({ disk, files }: World, deps = depsOf(files)) {
-  const path = `${RUN}/wal/0000000000000011.wal`;
-  const before = disk.bytes(path);
-  flip(disk, path, 130);
-  try {
-    return await repairRun(RUN, deps);
-  } catch (error) {
-    disk.plantFile(path, before);
-    throw error;
-  }
+  it("over a link replaces what the link leads to, and never the link", async () => {
+    const { files } = await world();
+    await files.symlink(RUN_ID, "/runs/link");
+    const restored = await restore(files, "/runs/link");
+    expect(restored).toMatchObject({ directory: RUN, replaced: ASIDE });
+    expect(await files.readLink("/runs/link")).toBe(RUN_ID);
+    expect((await files.lstat(RUN)).kind).toBe("directory");
+  });
+
+  it("leaves a note whose form never changes", async () => {
+    const { files, disk } = await world();
+    await restore(files);
+    expect(new TextDecoder().decode(disk.bytes(`${RUN}/restore.json`))).toBe(
+      `{
+  "version": 1,
+  "runId": "20260101-000000-spirals-abcd",
+  "restoredAt": "2026-01-01T00:16:40.000Z",
+  "from": "/saved/first",
+  "replaced": "/runs/replaced-20260101-000000-spirals-abcd-1"
 }
-
-describe("a repair", () => {
-  it("keeps all before the damage and the broken original", async () => {
-    const found = await world(25);
-    const { disk, files } = found;
-    const path = `${RUN}/wal/0000000000000011.wal`;
-    flip(disk, path, 130);
-    const broken = contentsBelow(disk.contents(), RUN);
-    const repaired = await repair(files);
-    expect(repaired.damage[0]).toMatchObject({ file: path, kind: "damaged" });
-    expect(repaired.replaced).toBe(ASIDE);
-    expect(contentsBelow(disk.contents(), ASIDE)).toEqual(broken);
-    expect(await recordsIn(files, RUN)).toEqual([
-      ["wal", 11],
-      ["ledger", 3],
-    ]);
-    // The ledger was whole: nothing it knows is in doubt.
-    expect(await floorOf(files, RUN)).toBe(0);
-    const kept = Object.keys(contentsBelow(disk.contents(), RUN));
-    expect(kept).toEqual(expect.arrayContaining(["log.jsonl", "secret", "manifest.json"]));
-    expect((await verifyLogs(files, RUN, RUN_ID)).flatMap(({ flaws }) => flaws)).toEqual([]);
-  });
-
-  it("of the ledger lets no command pass that was issued before", async () => {
-    const { disk, files } = await world();
-    flip(disk, `${RUN}/ledger/0000000000000001.wal`, 200);
-    await repair(files);
-    expect(await floorOf(files, RUN)).toBe(NOW_MS + 1_000_000);
-  });
-
-  it("changes nothing where nothing is damaged, or only a write is unfinished", async () => {
-    const { disk, files } = await world();
-    const path = `${RUN}/wal/0000000000000011.wal`;
-    disk.plantFile(path, disk.bytes(path).slice(0, -70));
-    const before = contentsBelow(disk.contents(), "");
-    const repaired = await repair(files);
-    expect(repaired).toMatchObject({ damage: [], replaced: null });
-    expect(contentsBelow(disk.contents(), "")).toEqual(before);
-  });
-
-  it("refuses what cutting would not mend: a later format, a link, another run's log", async () => {
-    const found = await world();
-    const { disk, files } = found;
-    const path = `${RUN}/wal/0000000000000001.wal`;
-    const whole = disk.bytes(path).slice();
-    const later = whole.slice();
-    later[4] = 3;
-    new DataView(later.buffer).setUint32(52, crc32c(later.subarray(0, 52)), true);
-    disk.plantFile(path, later);
-    const version = await refusedUnchanged(found, () => repair(files));
-    expect(version.details).toMatchObject({ file: path });
-    await files.remove(path);
-    disk.plantFile("/outside.wal", whole);
-    await files.symlink("/outside.wal", path);
-    expect((await refusedUnchanged(found, () => repair(files))).code).toBe("LOG_DAMAGED");
-    await files.remove(path);
-    await plantRun(files, { directory: "/runs/b", runId: "20260101-000000-rings-ffff" });
-    for (const name of await files.list(`${RUN}/wal`)) await files.remove(`${RUN}/wal/${name}`);
-    disk.plantFile(path, disk.bytes("/runs/b/wal/0000000000000001.wal"));
-    const foreign = await refusedUnchanged(found, () => repair(files));
-    expect(foreign.details).toMatchObject({ file: path, offset: 0 });
+`,
+    );
+    expect(await readRestoreNote(files, RUN)).toMatchObject({ from: BACKUP, replaced: ASIDE });
   });
 });
 
@@ -316,51 +203,59 @@ describe("a power failure or a dead process during a restore", () => {
     return "new";
   }
 
-  it("leaves the old run or the new one, at every call, and a second try works", async () => {
-    const { disk } = await world(2);
-    const old = contentsBelow(disk.contents(), RUN);
-    const seen = { old: 0, new: 0 };
-    for (let call = 1, left = true; left; call++) {
-      const copy = disk.killed();
-      const failed = copy.calls + call;
-      copy.faults = failAt(failed, "EIO", true);
-      await restore(filesOn(copy)).catch((error: unknown) => {
-        if (!EsperError.is(error)) throw error;
-      });
-      left = copy.calls >= failed;
-      copy.faults = () => null;
-      for (const after of [copy.killed(), copy.crash()]) {
-        seen[await expectOldOrNew(after, old)] += 1;
-        if (call % 5 !== 0) continue;
-        const files = filesOn(after);
-        const again = { ...depsOf(files), locks: locksOf(files, [2], 2) };
-        await restoreRun(BACKUP, RUN, again);
-        expect(await expectOldOrNew(after, old)).toBe("new");
-      }
-    }
-    expect(seen.old).toBeGreaterThan(100);
-    expect(seen.new).toBeGreaterThan(2);
-  }, 90_000);
-
-  it("whatever single call fails, tells it in a coded error or has done its work", async () => {
-    const { disk } = await world(2);
-    const old = contentsBelow(disk.contents(), RUN);
-    for (let call = 1, left = true; left; call++) {
-      const copy = disk.killed();
-      const failed = copy.calls + call;
-      copy.faults = failAt(failed, call % 2 === 0 ? "EIO" : "ENOSPC");
-      const outcome = await restore(filesOn(copy)).then(
-        () => "done",
-        (error: unknown) => {
+  it.each(ERRNOS)(
+    "leaves the old run or the new one, whichever call begins to fail with %s",
+    async (errno) => {
+      const { disk } = await world(2);
+      const old = contentsBelow(disk.contents(), RUN);
+      const seen = { old: 0, new: 0 };
+      for (let call = 1, left = true; left; call++) {
+        const copy = disk.killed();
+        const failed = copy.calls + call;
+        copy.faults = failAt(failed, errno, true);
+        await restore(filesOn(copy)).catch((error: unknown) => {
           if (!EsperError.is(error)) throw error;
-          return "failed";
-        },
-      );
-      left = copy.calls >= failed;
-      copy.faults = () => null;
-      expect(copy.openHandles).toBe(0);
-      const state = await expectOldOrNew(copy, old);
-      if (outcome === "done") expect(state).toBe("new");
-    }
-  }, 90_000);
+        });
+        left = copy.calls >= failed;
+        copy.faults = () => null;
+        for (const after of [copy.killed(), copy.crash()]) {
+          seen[await expectOldOrNew(after, old)] += 1;
+          if (call % 25 !== 0) continue;
+          const files = filesOn(after);
+          const again = { ...depsOf(files), locks: locksOf(files, [2], 2) };
+          await restoreRun(BACKUP, RUN, again);
+          expect(await expectOldOrNew(after, old)).toBe("new");
+        }
+      }
+      expect(seen.old).toBeGreaterThan(100);
+      expect(seen.new).toBeGreaterThan(2);
+    },
+    90_000,
+  );
+
+  it.each(ERRNOS)(
+    "whichever single call fails with %s, tells it or has done its work",
+    async (errno) => {
+      const { disk } = await world(2);
+      const old = contentsBelow(disk.contents(), RUN);
+      for (let call = 1, left = true; left; call++) {
+        const copy = disk.killed();
+        const failed = copy.calls + call;
+        copy.faults = failAt(failed, errno);
+        const outcome = await restore(filesOn(copy)).then(
+          () => "done",
+          (error: unknown) => {
+            if (!EsperError.is(error)) throw error;
+            return "failed";
+          },
+        );
+        left = copy.calls >= failed;
+        copy.faults = () => null;
+        expect(copy.openHandles).toBe(0);
+        const state = await expectOldOrNew(copy, old);
+        if (outcome === "done") expect(state).toBe("new");
+      }
+    },
+    90_000,
+  );
 });

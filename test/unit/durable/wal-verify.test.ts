@@ -72,7 +72,7 @@ describe("verifying a log", () => {
       [
         { file: segmentAt(1), offset: 96, kind: "damaged", expected: /^payload checksum 0x/ },
         { file: segmentAt(5), offset: 0, kind: "gap", expected: "record 2", found: "record 5" },
-        { file: segmentAt(9), offset: 0, kind: "damaged", expected: "0x4c415745" },
+        { file: segmentAt(9), offset: 0, kind: "damaged", expected: "bytes 4557414c" },
       ].map((flaw) => ({ ...flaw, expected: expect.stringMatching(flaw.expected) })),
     );
     expect(segments.map((segment) => segment.records)).toEqual([1, 4, 0]);

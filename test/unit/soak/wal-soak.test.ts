@@ -56,7 +56,7 @@ describe("a soak", () => {
   it("finds nothing to say against an honest log, torn and flipped as it may be", async () => {
     const report = await soak(honest, 3, 8);
     expect(report.findings).toEqual([]);
-    expect(report).toMatchObject({ ok: true, seed: 3, kills: 8 });
+    expect(report).toMatchObject({ ok: true, interrupted: false, seed: 3, kills: 8 });
     expect(report.acknowledged).toBeGreaterThan(500);
     expect(report.torn).toBeGreaterThan(0);
     expect(report.flips).toBeGreaterThan(0);
@@ -73,7 +73,7 @@ describe("a soak", () => {
       ...{ files, clock: systemClock, directory, seed: 1, kills: null, seconds: 25 },
       ...{ startWriter: writerOf(honest), stop },
     });
-    expect(report).toMatchObject({ ok: true, kills: 0 });
+    expect(report).toMatchObject({ ok: true, interrupted: true, kills: 0 });
   });
 
   it.each<[string, Manner]>([

@@ -56,7 +56,8 @@ function verdictText({ path, ok, flaw, bytes, step, arrays, digest }: Checkpoint
     return `intact   ${path}  ${at}${plural(arrays, "array")}, ${formatBytes(bytes)}, ${digest}`;
   }
   return [
-    `damaged  ${path} at byte ${formatCount(flaw.offset)}: ${printable(flaw.why)}`,
+    `${flaw.newer ? "unknown" : "damaged"}  ${path} at byte ${formatCount(flaw.offset)}: ` +
+      printable(flaw.why),
     `  expected  ${printable(flaw.expected)}`,
     `  found     ${printable(flaw.found)}`,
   ].join("\n");
@@ -70,12 +71,18 @@ export async function runCheckpointDiff(
   deps: CliDeps,
 ): Promise<number> {
   const refs = [await runRef(left, values, deps), await runRef(right, values, deps)] as const;
-  const { checkpoints, ...difference } = await deps.durable.diffCheckpoints(...refs);
+  const { checkpoints, ...difference } = await deps.durable.diffCheckpoints(...refs).catch(asked);
   const [from, to] = checkpoints;
   if (values.json) return writeJson(deps, { kind: "checkpoint-diff", from, to, ...difference });
   const lines = [`from  ${from}`, `to    ${to}`, "", ...diffLines(difference)];
   deps.stdout.write(`${lines.join("\n")}\n`);
   return EXIT.done;
+}
+
+/** What a resume may pass over is what was asked for here: the command has no other answer. */
+function asked(error: unknown): never {
+  if (!EsperError.is(error, "CHECKPOINT_DIGEST")) throw error;
+  throw new EsperError("CHECKPOINT_DAMAGED", error.message, error.details, error);
 }
 
 function diffLines({ identical, arrays, meta }: CheckpointDiff): string[] {

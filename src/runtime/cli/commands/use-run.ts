@@ -116,6 +116,11 @@ function requireData(values: EvaluateValues, command: string): DataFiles {
 
 /** The run the user named, in the folder the user named. */
 export async function runRef(run: string, values: GlobalValues, deps: CliDeps): Promise<RunRef> {
+  if (run.trim() === "") {
+    throw new EsperError("USAGE", "the run is an empty text: name an id, a path or latest", {
+      given: run,
+    });
+  }
   return { runsDirectory: await runsFolder(values, deps), run };
 }
 

@@ -21,7 +21,7 @@ export async function runWalBackup(
   values: GlobalValues,
   deps: CliDeps,
 ): Promise<number> {
-  const target = resolve(directory);
+  const target = resolve(requireText(directory, "the directory"));
   const saved = await deps.durable.backup(await runRef(run, values, deps), target);
   if (values.json) {
     deps.stdout.write(`${JSON.stringify({ kind: "wal-backup", directory: target, ...saved })}\n`);
@@ -39,24 +39,28 @@ export async function runWalBackup(
 
 /** `wal restore <backup> <run>` or `wal restore --repair <run>`. */
 export async function runWalRestore(
-  first: string,
+  first: string | undefined,
   second: string | undefined,
   values: WalRestoreValues,
   deps: CliDeps,
 ): Promise<number> {
   if (values.repair) {
+    if (first === undefined) {
+      throw new EsperError("USAGE", "--repair needs a run: wal restore --repair <run>");
+    }
     if (second === undefined) return repair(first, values, deps);
     throw new EsperError("USAGE", "--repair takes one run and no backup", { given: second });
   }
-  if (second === undefined) {
+  if (first === undefined || second === undefined) {
     throw new EsperError(
       "USAGE",
       "wal restore needs a backup and a run or new directory: wal restore <backup> <run>. " +
         "To mend a run without a backup: wal restore --repair <run>",
-      { given: first },
+      { given: first ?? null },
     );
   }
-  const restored = await deps.durable.restore(resolve(first), await runRef(second, values, deps));
+  const backup = resolve(requireText(first, "the backup"));
+  const restored = await deps.durable.restore(backup, await runRef(second, values, deps));
   if (values.json) return tellJson("wal-restore", restored, deps);
   talk(values, deps, [
     `run ${restored.runId}: ${recordsIn(restored.logs)} restored`,
@@ -64,6 +68,12 @@ export async function runWalRestore(
   ]);
   deps.stdout.write(`${restored.directory}\n`);
   return EXIT.done;
+}
+
+/** @throws {USAGE} for an empty text, which as a path would be the current directory. */
+function requireText(given: string, what: string): string {
+  if (given.trim() !== "") return given;
+  throw new EsperError("USAGE", `${what} is an empty text: name a path`, { given });
 }
 
 async function repair(run: string, values: WalRestoreValues, deps: CliDeps): Promise<number> {

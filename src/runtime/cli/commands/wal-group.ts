@@ -69,10 +69,10 @@ function backup(deps: CliDeps, ended: Ended): Command {
 function restore(deps: CliDeps, ended: Ended): Command {
   const command = new Command("restore")
     .description("put a backup back, or mend a run; what was there is kept under another name")
-    .argument("<backup>", "the backup's directory; with --repair the run instead")
+    .argument("[backup]", "the backup's directory; with --repair the run instead")
     .argument("[run]", "the run to replace, or a new directory");
   for (const option of [...globalOptions(), repairOption()]) command.addOption(option);
-  return command.action(async (first: string, second: string | undefined) => {
+  return command.action(async (first: string | undefined, second: string | undefined) => {
     ended(await runWalRestore(first, second, readFlags<WalRestoreValues>(command), deps));
   });
 }

@@ -1,7 +1,13 @@
 /** Logs, flaws, records and checkpoints as lines of text. Pure; every text is made printable. */
 import type { CheckpointEntry } from "../../durable/checkpoint-index.ts";
-import type { DescribedRecord, LaneFill, LogContents } from "../../durable/log-contents.ts";
+import type {
+  DescribedRecord,
+  LaneFill,
+  LogContents,
+  RecordsEnd,
+} from "../../durable/log-contents.ts";
 import { isUnfinished, type RunLogReport } from "../../durable/log-inspect.ts";
+import type { RestoreNote } from "../../durable/restore.ts";
 import type { LogFlaw } from "../../durable/wal-verify.ts";
 import { formatCount, formatPercent, plural } from "./format.ts";
 import { printable } from "./width.ts";
@@ -24,9 +30,10 @@ export function formatTime(timeMs: number): string {
 }
 
 /** How a log stands, in one word or two. */
-function stateOf({ flaws }: RunLogReport): string {
+function stateOf({ flaws, doubt }: RunLogReport): string {
   const damage = flaws.filter((flaw) => !isUnfinished(flaw));
   if (damage.length > 0) return `damaged (${formatCount(damage.length)})`;
+  if (doubt !== null) return "suspect";
   return flaws.length > 0 ? "unfinished write" : "sound";
 }
 
@@ -94,6 +101,24 @@ export function recordLines({ log, sequence, timeMs, bytes, says }: DescribedRec
   ];
 }
 
+/** Why no more records of a log are shown; nothing for a log that was shown to its end. */
+export function recordsEndLines(ended: RecordsEnd, from: number): string[] {
+  const { end, log, shown, flaw, lastSequence } = ended;
+  if (end === "limit")
+    return [`${log}: there are more than ${plural(shown, "record")}; see --limit`];
+  if (flaw !== null) return [`${log}: nothing behind the damage is shown`, ...flawLines(flaw)];
+  if (shown > 0 || lastSequence === null) return [];
+  const last = lastSequence === 0 ? "it holds none" : `its last is ${formatCount(lastSequence)}`;
+  return [`${log}: no record from number ${formatCount(from)} on; ${last}`];
+}
+
+/** Where a restored or repaired run came from, and where what was there before is. */
+export function restoredLine({ restoredAt, from, replaced }: RestoreNote): string {
+  const before =
+    replaced === null ? "" : `; what was there before is kept in ${printable(replaced)}`;
+  return `restored at ${restoredAt} from ${printable(from)}${before}`;
+}
+
 /** One row for each checkpoint, under a head. */
 export function checkpointRows(checkpoints: readonly CheckpointEntry[]): string[][] {
   const head = ["CHECKPOINT", "STEP", "EPOCH", "SAVED (UTC)", "SIZE", "DIGEST", "VERIFIED (UTC)"];
@@ -107,7 +132,7 @@ export function checkpointRows(checkpoints: readonly CheckpointEntry[]): string[
       formatBytes(bytes),
       digest === null ? "-" : digest.slice(0, 12),
       verifiedMs === null ? "never" : formatTime(verifiedMs),
-      flaw === null ? "whole" : `damaged: ${printable(flaw)}`,
+      flaw === null ? "not re-read; its ends fit" : `damaged: ${printable(flaw)}`,
     ]),
   ];
 }

@@ -5,6 +5,7 @@ import { NonceLedger } from "../../../../src/actors/ledger/nonce-ledger.ts";
 import type { ClaimVerdict } from "../../../../src/protocols/actors/durable.ts";
 import { EsperError } from "../../../../src/protocols/errors.ts";
 import { logIdText } from "../../../../src/runtime/durable/frame.ts";
+import { beginLog } from "../../../../src/runtime/durable/log-begin.ts";
 import { runLogId } from "../../../../src/runtime/durable/log-owner.ts";
 import { Wal } from "../../../../src/runtime/durable/wal.ts";
 import { TestClock } from "../../../fixtures/context.ts";
@@ -16,7 +17,13 @@ const TTL_MS = 65_000;
 
 const id = (counter: number): string => `${RUN}/1/${counter}`;
 
-async function open(files: MemoryFiles, clock = new TestClock(), runId = RUN, capacity = 256) {
+async function open(
+  files: MemoryFiles,
+  clock = new TestClock(),
+  runId = RUN,
+  capacity = 256,
+  salvage = false,
+) {
   const told: string[] = [];
   const ledger = await NonceLedger.open({
     files,
@@ -26,7 +33,7 @@ async function open(files: MemoryFiles, clock = new TestClock(), runId = RUN, ca
     freshnessMs: 60_000,
     ttlMs: TTL_MS,
     clock,
-    salvage: false,
+    salvage,
     segmentBytes: 1_024,
     tell: (name, level) => told.push(`${name} ${level}`),
   });
@@ -311,5 +318,34 @@ describe("the log of another run", () => {
     });
     expect(contents(files)).toEqual(before);
     expect(files.openHandles).toBe(0);
+  });
+});
+
+describe("a ledger that was taken away", () => {
+  it("takes no command issued before it was salvaged, in this life and in later ones", async () => {
+    const clock = new TestClock();
+    const first = await open(new MemoryFiles(), clock);
+    const usedAtMs = clock.wallMs;
+    expect(await first.claim(1)).toBe("fresh");
+    clock.wallMs += 1_000;
+    const files = new MemoryFiles();
+    const salvaged = await open(files, clock, RUN, 256, true);
+    expect(salvaged.told).toEqual(["nonce_ledger_lost CRITICAL"]);
+    expect(await salvaged.claim(1, "", usedAtMs)).toBe("stale");
+    const again = await open(files.crashed(), clock);
+    expect(again.told).toEqual([]);
+    expect(await again.claim(1, "", usedAtMs)).toBe("stale");
+    clock.wallMs += 1;
+    expect(await again.claim(2)).toBe("fresh");
+  });
+
+  it("is not confused with one that was only begun", async () => {
+    const clock = new TestClock();
+    const files = new MemoryFiles();
+    await beginLog(files, { directory: "/run", runId: RUN, name: "ledger" }, clock.wallMs);
+    const { told, claim } = await open(files, clock, RUN, 256, true);
+    expect(told).toEqual([]);
+    expect(await claim(1)).toBe("fresh");
+    expect(await (await open(files.crashed(), clock)).claim(1)).toBe("replayed");
   });
 });
