@@ -157,6 +157,16 @@ export function topic<Payload>(...name: Sendable<Payload, [name: string]>): Topi
   return { name: String(name[0]) };
 }
 
+/** The answer to a call, to be given when it is known; what comes after the first is passed over. */
+export interface OpenAnswer<Reply> {
+  /** What the handler returns: it stands for the reply and is never looked at. */
+  readonly pending: Reply;
+  /** Answers the caller. */
+  answer(value: Reply): void;
+  /** A coded error is the answer, anything else crashes the actor. */
+  fail(error: unknown): void;
+}
+
 /** The world as an actor sees it, valid for one life of the actor. */
 export interface ActorContext<Config, M extends MessageMap> {
   readonly name: string;
@@ -211,6 +221,11 @@ export interface ActorContext<Config, M extends MessageMap> {
    * whose mailbox is a ring. @throws {MESSAGE_UNKNOWN} when no call is in hand.
    */
   answerLater<Reply>(work: PromiseLike<Reply>): Reply;
+  /**
+   * As `answerLater`, for who is told by other means than a promise, and answers so many calls that
+   * one for each would cost too much. @throws {MESSAGE_UNKNOWN} when no call is in hand.
+   */
+  openAnswer<Reply>(): OpenAnswer<Reply>;
   /**
    * Calls `told`, in a turn of this actor, when the other one is gone for good; at once when it
    * is already. A watch of another thread's actor begins when word of it has arrived there; it ends

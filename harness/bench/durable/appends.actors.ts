@@ -37,9 +37,9 @@ type Context = ActorContext<unknown, typeof ProducerProtocol.messages>;
 
 async function append(state: State): Promise<void> {
   const recordId = `${state.name}/${state.sent++}`;
-  const records = [{ recordId, timeMs: Date.now(), bytes: state.bytes }];
-  const { sequences } = await state.wal.call("append", { records }, { deadlineMs: DEADLINE_MS });
-  if (!((sequences[0] ?? 0) > 0) || sequences.length !== 1) state.faults += 1;
+  const record = { recordId, timeMs: Date.now(), bytes: state.bytes };
+  const { sequence } = await state.wal.call("appendOne", record, { deadlineMs: DEADLINE_MS });
+  if (!(sequence > 0)) state.faults += 1;
 }
 
 function report(state: State, context: Context, startedAtMs: number, operations: number): void {

@@ -8,12 +8,18 @@
 import { z } from "zod";
 import { type WalEntry, WalProtocol } from "../../protocols/actors/durable.ts";
 import { EsperError } from "../../protocols/errors.ts";
-import { type ActorContext, defineActor, resourceKey } from "../../runtime/actor.ts";
+import type { PayloadOf } from "../../protocols/protocol.ts";
+import {
+  type ActorContext,
+  defineActor,
+  type OpenAnswer,
+  resourceKey,
+} from "../../runtime/actor.ts";
 import { type Files, systemFiles } from "../../runtime/durable/files.ts";
 import { logIdOf } from "../../runtime/durable/frame.ts";
 import { Outbox } from "../../runtime/durable/outbox.ts";
-import type { OutboxLog } from "../../runtime/durable/outbox-journal.ts";
-import { Wal } from "../../runtime/durable/wal.ts";
+import { type Flush, Wal } from "../../runtime/durable/wal.ts";
+import type { Receipt } from "../../runtime/durable/wal-batch.ts";
 
 const lanePolicySchema = z.strictObject({
   recordsMax: z.int().positive().optional(),
@@ -57,6 +63,8 @@ const TIDY_EVERY_MS = 30_000;
 /** While the disk is full, room is looked for this often. */
 const PROBE_EVERY_MS = 500;
 
+type OneRecord = PayloadOf<(typeof WalProtocol)["messages"], "appendOne">;
+
 interface State {
   readonly wal: Wal;
   readonly outbox: Outbox;
@@ -74,13 +82,14 @@ function announceRecovery(wal: Wal, ctx: Context): void {
   ctx.emit("wal.salvaged", "CRITICAL", attributes);
 }
 
-/** The disk took something. */
-function wrote(state: State, ctx: Context): void {
-  ctx.metrics.gauge("wal.bytes", state.wal.status.bytes);
+/** The disk took a group of records. Told of groups, not of records: they are many. */
+function wrote(state: State, { waitedMs, bytes }: Flush, ctx: Context): void {
+  ctx.metrics.observe("wal.append_ms", waitedMs);
+  ctx.metrics.gauge("wal.bytes", bytes);
   if (!state.degraded) return;
   state.degraded = false;
   ctx.metrics.gauge("wal.degraded", 0);
-  ctx.emit("wal.recovered", "INFO", { bytes: state.wal.status.bytes });
+  ctx.emit("wal.recovered", "INFO", { bytes });
 }
 
 /** Counts a failure. That the disk is full is told once, however many appends it refuses. */
@@ -117,7 +126,6 @@ async function probe(state: State, ctx: Context): Promise<void> {
   if (!state.degraded) return;
   try {
     await state.outbox.probe();
-    wrote(state, ctx);
   } catch (error) {
     if (!EsperError.is(error, "WAL_FULL")) throw error;
     probeLater(state, ctx);
@@ -130,12 +138,7 @@ async function append(
   records: readonly WalEntry[],
   ctx: Context,
 ): Promise<{ readonly sequences: readonly number[] }> {
-  const startedMs = ctx.clock.monotonicMs();
-  const settled = await Promise.allSettled(
-    records.map(({ recordId: id, timeMs, bytes: payload, lane = null, subject = "", notes = [] }) =>
-      state.outbox.put({ id, timeMs, payload, lane, subject, notes }),
-    ),
-  );
+  const settled = await Promise.allSettled(records.map((entry) => state.outbox.put(putOf(entry))));
   const sequences: number[] = [];
   for (const result of settled) {
     if (result.status === "rejected") {
@@ -144,17 +147,50 @@ async function append(
     }
     sequences.push(result.value);
   }
-  ctx.metrics.observe("wal.append_ms", ctx.clock.monotonicMs() - startedMs);
-  wrote(state, ctx);
   return { sequences };
+}
+
+function putOf({ recordId: id, timeMs, bytes, lane, subject = "", notes = [] }: WalEntry) {
+  return { id, timeMs, payload: bytes, lane: lane ?? null, subject, notes };
+}
+
+/** One append and who waits for it. */
+class Appending implements Receipt {
+  readonly #state: State;
+  readonly #answer: OpenAnswer<{ readonly sequence: number }>;
+  readonly #ctx: Context;
+
+  constructor(state: State, answer: OpenAnswer<{ readonly sequence: number }>, ctx: Context) {
+    this.#state = state;
+    this.#answer = answer;
+    this.#ctx = ctx;
+  }
+
+  kept(sequence: number): void {
+    this.#answer.answer({ sequence });
+  }
+
+  refused(error: unknown): void {
+    failed(this.#state, error, this.#ctx);
+    this.#answer.fail(error);
+  }
+}
+
+function appendOne(state: State, entry: OneRecord, ctx: Context): { readonly sequence: number } {
+  const answer = ctx.openAnswer<{ readonly sequence: number }>();
+  const { recordId, timeMs, bytes, more } = entry;
+  const put =
+    more === undefined
+      ? { id: recordId, timeMs, payload: bytes, lane: null, subject: "" }
+      : putOf({ ...more, recordId, timeMs, bytes });
+  state.outbox.keep(put, new Appending(state, answer, ctx));
+  return answer.pending;
 }
 
 /** Does something with the outbox; that the disk has no room is seen there too. */
 async function told<T>(state: State, work: Promise<T>, ctx: Context): Promise<T> {
   try {
-    const result = await work;
-    wrote(state, ctx);
-    return result;
+    return await work;
   } catch (error) {
     failed(state, error, ctx);
     throw error;
@@ -189,28 +225,22 @@ function measure(state: State, ctx: Context): void {
   }
 }
 
-/** When too many records wait already, the next one waits until there is room. */
-function asLog(wal: Wal): OutboxLog {
-  return {
-    append: (record) => wal.appendWhenRoom(record),
-    read: () => wal.read(),
-    compact: (keep) => wal.compact(keep),
-    get status() {
-      return wal.status;
-    },
-  };
-}
-
 async function open(ctx: Context): Promise<State> {
   const { directory, runId, strict, retentionHours, lanes } = ctx.config;
   const own = runId === undefined ? {} : { logId: logIdOf(`${runId}/wal`) };
   const files = ctx.resource(walFiles, () => systemFiles);
-  const wal = await Wal.open({ files, directory, clock: ctx.clock, salvage: !strict, ...own });
+  let state: State | null = null;
+  const onFlushed = (flush: Flush): void => {
+    if (state !== null) wrote(state, flush, ctx);
+  };
+  const where = { files, directory, clock: ctx.clock, salvage: !strict, onFlushed, ...own };
+  const wal = await Wal.open(where);
   announceRecovery(wal, ctx);
   try {
     const retention = { keepMs: retentionHours * HOUR_MS };
-    const outbox = await Outbox.open(asLog(wal), { clock: ctx.clock, lanes, retention });
-    return { wal, outbox, degraded: false, tidying: false };
+    const outbox = await Outbox.open(wal, { clock: ctx.clock, lanes, retention });
+    state = { wal, outbox, degraded: false, tidying: false };
+    return state;
   } catch (error) {
     await wal.close();
     throw error;
@@ -236,6 +266,8 @@ export const walWriter = defineActor(import.meta.url, WalProtocol, {
     // The next message is looked at while this one is written, so that both share a flush.
     append: (state, { records }, ctx) => ctx.answerLater(append(state, records, ctx)),
 
+    appendOne: (state, entry, ctx) => appendOne(state, entry, ctx),
+
     next(state, { limit, lanes }) {
       const records = state.outbox
         .next(limit, lanes)
@@ -260,9 +292,9 @@ export const walWriter = defineActor(import.meta.url, WalProtocol, {
     notes: (state, { prefix }) => state.outbox.notes(prefix),
 
     status(state) {
-      const { records, bytes, recovered, tornBytes } = state.wal.status;
+      const { records, bytes, flushes, recovered, tornBytes } = state.wal.status;
       const { degraded, outbox } = state;
-      return { records, bytes, recovered, tornBytes, degraded, outbox: outbox.status };
+      return { records, bytes, flushes, recovered, tornBytes, degraded, outbox: outbox.status };
     },
   },
 

@@ -1,5 +1,5 @@
 /** What the actors on the durable thread understand: WAL writer, field reports, ledger, Nissa. */
-import { actorRef, anything, bool, bytes, f64, fields, text, u32 } from "../fields.ts";
+import { actorRef, anything, bool, bytes, f64, fields, optional, text, u32 } from "../fields.ts";
 import type { MetricPoint, TelemetryEvent } from "../leyline/telemetry.ts";
 import { call, type Lane, protocol } from "../protocol.ts";
 
@@ -64,6 +64,8 @@ export interface OutboxLaneStatus {
 export interface WalReport {
   readonly records: number;
   readonly bytes: number;
+  /** Writes with their syncs since the last start: fewer than records, because many share one. */
+  readonly flushes: number;
   /** Records found by the last start, and bytes of an unfinished write that it cut off. */
   readonly recovered: number;
   readonly tornBytes: number;
@@ -80,6 +82,17 @@ export interface WalReport {
 export const WalProtocol = protocol("wal", {
   /** Answered when all of them are on disk; those of many callers share a flush. */
   append: call<{ records: readonly WalEntry[] }, { sequences: readonly number[] }>(),
+  /** One record: the quick way for those who write many. */
+  appendOne: call(
+    fields({
+      recordId: text,
+      timeMs: f64,
+      bytes,
+      /** Of `WalEntry`: what differs from a plain record. */
+      more: optional(anything<Pick<WalEntry, "lane" | "subject" | "notes">>()),
+    }),
+    fields({ sequence: f64 }),
+  ),
   /**
    * What to send now of these lanes, or of all: highest lane first, in order within a lane, nothing
    * twice before its answer is overdue. And what was given up since this was last asked.

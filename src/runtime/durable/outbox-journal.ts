@@ -6,8 +6,9 @@
 import { EsperError } from "../../protocols/errors.ts";
 import type { Clock } from "../clock.ts";
 import type { Place } from "./outbox-lane.ts";
-import { decodeStatements, encodeStatements, type Statement } from "./outbox-record.ts";
+import { decodeStatements, encodeForNow, type Statement } from "./outbox-record.ts";
 import type { OutboxState } from "./outbox-state.ts";
+import type { Receipt } from "./wal-batch.ts";
 
 /** A record as the log gives it back. */
 export interface OutboxRecord {
@@ -18,8 +19,11 @@ export interface OutboxRecord {
 
 /** What the outbox needs of a log; a `Wal` is one. */
 export interface OutboxLog {
-  /** Settles in the order of the calls, once the record is on disk. */
-  append(record: { readonly timeMs: number; readonly payload: Uint8Array }): Promise<number>;
+  /**
+   * Copies the payload before it returns. Receipts are told in the order of the calls, once the
+   * record is on disk.
+   */
+  put(record: { readonly timeMs: number; readonly payload: Uint8Array }, receipt: Receipt): void;
   /** Every record, in order. */
   read(): AsyncIterable<OutboxRecord>;
   /** Removes from closed segments what need not be kept. */
@@ -90,7 +94,9 @@ export class OutboxJournal {
     const timeMs = this.#clock.nowMs();
     this.#state.apply([statement], 0, timeMs);
     try {
-      const sequence = await this.#append([statement], timeMs, null, () => undefined);
+      const sequence = await new Promise<number>((kept, refused) => {
+        this.#enter([statement], timeMs, { kept, refused }, false);
+      });
       if (place.attempts === statement.attempts) place.failSequence = sequence;
     } catch (error) {
       if (!EsperError.is(error) || error.row.fatal) throw error;
@@ -98,15 +104,19 @@ export class OutboxJournal {
   }
 
   /** Writes a record and returns its number once it is on disk. */
-  async commit(
-    statements: readonly Statement[],
-    timeMs: number,
-    encoded: Uint8Array | null = null,
-  ): Promise<number> {
+  commit(statements: readonly Statement[], timeMs: number): Promise<number> {
+    return new Promise((kept, refused) => this.write(statements, timeMs, { kept, refused }));
+  }
+
+  /** As `commit`, for many records at once: tells the receipt what the promise would say. */
+  write(statements: readonly Statement[], timeMs: number, receipt: Receipt): void {
     // Looked at without waiting when nobody is in the way: those of one turn share one flush.
-    while (this.#barrier !== null) await this.#barrier;
+    if (this.#barrier !== null) {
+      void this.#barrier.then(() => this.write(statements, timeMs, receipt));
+      return;
+    }
     this.payOwed(timeMs);
-    return this.#append(statements, timeMs, encoded);
+    this.#enter(statements, timeMs, receipt);
   }
 
   /**
@@ -123,26 +133,34 @@ export class OutboxJournal {
     });
   }
 
-  /** What becomes true is taken in when it is on disk, in the order of the records. */
-  async #append(
-    statements: readonly Statement[],
-    timeMs: number,
-    encoded: Uint8Array | null = null,
-    takeIn = (sequence: number) => this.#state.apply(statements, sequence, timeMs),
-  ): Promise<number> {
-    this.#appending += 1;
+  #append(statements: readonly Statement[], timeMs: number): Promise<number> {
+    return new Promise((kept, refused) => this.#enter(statements, timeMs, { kept, refused }));
+  }
+
+  #enter(statements: readonly Statement[], timeMs: number, receipt: Receipt, applies = true): void {
+    let payload: Uint8Array;
     try {
-      const payload = encoded ?? encodeStatements(statements);
-      const sequence = await this.#log.append({ timeMs, payload });
-      takeIn(sequence);
-      if (this.#state.remembersTooMuch && !this.#compacting) {
-        this.#state.forget(this.#clock.nowMs());
-      }
-      return sequence;
-    } finally {
-      this.#appending -= 1;
-      if (this.#appending === 0) this.#quiet?.();
+      payload = encodeForNow(statements);
+    } catch (error) {
+      receipt.refused(error);
+      return;
     }
+    this.#appending += 1;
+    this.#log.put({ timeMs, payload }, new Entering(this, statements, timeMs, receipt, applies));
+  }
+
+  /** What becomes true is taken in when it is on disk, in the order of the records. */
+  takeIn(statements: readonly Statement[], sequence: number, timeMs: number): void {
+    this.#state.apply(statements, sequence, timeMs);
+    if (this.#state.remembersTooMuch && !this.#compacting) {
+      this.#state.forget(this.#clock.nowMs());
+    }
+  }
+
+  /** A record is no longer on its way. */
+  entered(): void {
+    this.#appending -= 1;
+    if (this.#appending === 0) this.#quiet?.();
   }
 
   /** Takes everything out of the log that a restart would not need. */
@@ -194,5 +212,45 @@ export class OutboxJournal {
   /** Forgets what may be forgotten, unless a compaction goes by what is known. */
   forget(nowMs: number): void {
     if (!this.#compacting) this.#state.forget(nowMs);
+  }
+}
+
+/** A record on its way to the disk. */
+class Entering implements Receipt {
+  readonly #journal: OutboxJournal;
+  readonly #statements: readonly Statement[];
+  readonly #timeMs: number;
+  readonly #receipt: Receipt;
+  /** False when what it says was taken in already. */
+  readonly #applies: boolean;
+
+  constructor(
+    journal: OutboxJournal,
+    statements: readonly Statement[],
+    timeMs: number,
+    receipt: Receipt,
+    applies: boolean,
+  ) {
+    this.#journal = journal;
+    this.#statements = statements;
+    this.#timeMs = timeMs;
+    this.#receipt = receipt;
+    this.#applies = applies;
+  }
+
+  kept(sequence: number): void {
+    try {
+      if (this.#applies) this.#journal.takeIn(this.#statements, sequence, this.#timeMs);
+    } catch (error) {
+      this.refused(error);
+      return;
+    }
+    this.#journal.entered();
+    this.#receipt.kept(sequence);
+  }
+
+  refused(error: unknown): void {
+    this.#journal.entered();
+    this.#receipt.refused(error);
   }
 }

@@ -3,7 +3,7 @@
  * newest ids known, so that one that is sent again is not taken twice. Old ones leave in blocks.
  */
 
-/** Only a recent record can be sent again; older ids are forgotten. */
+/** Only a recent record can be sent again: at least so many of the newest ids are known. */
 const REMEMBERED_IDS = 4_096;
 const BLOCK_RECORDS = 1_024;
 
@@ -23,7 +23,9 @@ export interface PlainRetention {
 /** What is known of the records without a lane. */
 export class PlainRecords {
   readonly #retention: PlainRetention;
-  readonly #known = new Map<string, number>();
+  /** The newest ids, and those before them: a whole map is forgotten at once, at no cost. */
+  #known = new Map<string, number>();
+  #before = new Map<string, number>();
   readonly #blocks: Block[] = [];
   #bytes = 0;
   /** Records up to this one are no longer kept. */
@@ -42,7 +44,7 @@ export class PlainRecords {
   }
 
   sequenceOf(id: string): number | undefined {
-    return this.#known.get(id);
+    return this.#known.get(id) ?? this.#before.get(id);
   }
 
   keeps(sequence: number): boolean {
@@ -51,9 +53,9 @@ export class PlainRecords {
 
   add(id: string, sequence: number, timeMs: number, bytes: number): void {
     this.#known.set(id, sequence);
-    if (this.#known.size > REMEMBERED_IDS) {
-      const oldest = this.#known.keys().next();
-      if (oldest.done !== true) this.#known.delete(oldest.value);
+    if (this.#known.size >= REMEMBERED_IDS) {
+      this.#before = this.#known;
+      this.#known = new Map();
     }
     this.#bytes += bytes;
     const last = this.#blocks.at(-1);

@@ -47,6 +47,7 @@ export const TEXT_BYTES_MAX = 1_024;
 const VERSION = 2;
 const KINDS = { entry: 1, acknowledged: 2, failed: 3, dead: 4, note: 5, totals: 6 } as const;
 const FIRST_BYTES = 4_096;
+const SHORT_TEXT = 128;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();
 
@@ -96,10 +97,24 @@ class Writer {
   /** u16 length and UTF-8. */
   text(value: string, what: string): void {
     this.#reserve(2 + 3 * value.length);
+    if (value.length <= SHORT_TEXT && this.#plain(value)) return;
     const { written } = encoder.encodeInto(value, this.#bytes.subarray(this.#at + 2));
     if (written > TEXT_BYTES_MAX) throw textTooLong(what, written);
     this.#view.setUint16(this.#at, written, true);
     this.#at += 2 + written;
+  }
+
+  /** Most texts are short and plain: a loop beats the encoder. False when this one is not. */
+  #plain(value: string): boolean {
+    const from = this.#at + 2;
+    for (let index = 0; index < value.length; index++) {
+      const code = value.charCodeAt(index);
+      if (code >= 0x80) return false;
+      this.#bytes[from + index] = code;
+    }
+    this.#view.setUint16(this.#at, value.length, true);
+    this.#at = from + value.length;
+    return true;
   }
 
   texts(values: readonly string[], what: string): void {
@@ -115,8 +130,9 @@ class Writer {
     this.#at += value.byteLength;
   }
 
+  /** Good until the next `begin`. */
   end(): Uint8Array {
-    return this.#bytes.slice(0, this.#at);
+    return this.#bytes.subarray(0, this.#at);
   }
 }
 
@@ -170,6 +186,18 @@ const shared = new Writer();
 
 /** @throws {FRAME_MALFORMED} when an id, subject, key or reason is longer than 1,024 bytes. */
 export function encodeStatements(statements: readonly Statement[]): Uint8Array {
+  return encodeForNow(statements).slice();
+}
+
+/** @throws {FRAME_MALFORMED} unless the text may stand in a record. */
+export function checkText(value: string, what: string): void {
+  if (3 * value.length <= TEXT_BYTES_MAX) return;
+  const bytes = Buffer.byteLength(value);
+  if (bytes > TEXT_BYTES_MAX) throw textTooLong(what, bytes);
+}
+
+/** As `encodeStatements`, without a copy: what it returns is good until this is called again. */
+export function encodeForNow(statements: readonly Statement[]): Uint8Array {
   shared.begin();
   shared.u16(0);
   shared.u8(VERSION);

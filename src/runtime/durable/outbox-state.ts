@@ -80,11 +80,8 @@ export class OutboxState {
   }
 
   waiting(id: string): ReturnType<OutboxLane["get"]> {
-    for (const lane of LANES) {
-      const place = this.lanes[lane].get(id);
-      if (place !== undefined) return place;
-    }
-    return undefined;
+    const { system, emergency, control, bulk } = this.lanes;
+    return bulk.get(id) ?? control.get(id) ?? emergency.get(id) ?? system.get(id);
   }
 
   /** About how many bytes the log must keep. */

@@ -8,10 +8,11 @@ import { EsperError } from "../../protocols/errors.ts";
 import { LANES, type Lane } from "../../protocols/protocol.ts";
 import type { Clock } from "../clock.ts";
 import { OutboxJournal, type OutboxLog, statementsOf } from "./outbox-journal.ts";
-import type { LaneStatus, WaitingEntry } from "./outbox-lane.ts";
+import type { LaneStatus, OutboxLane, WaitingEntry } from "./outbox-lane.ts";
 import { type LaneChanges, lanePolicies } from "./outbox-policy.ts";
-import { type EntryStatement, encodeStatements, type Statement } from "./outbox-record.ts";
+import { checkText, type EntryStatement, type Statement } from "./outbox-record.ts";
 import { type DeadLetterEntry, OutboxState, type Retention } from "./outbox-state.ts";
+import type { Receipt } from "./wal-batch.ts";
 
 /** How an outbox is opened; what is left out has its default. */
 export interface OutboxOptions {
@@ -80,7 +81,7 @@ export class Outbox {
   readonly #clock: Clock;
   readonly #state: OutboxState;
   /** Puts on their way to the disk, so that one that is repeated waits for the first. */
-  readonly #writing = new Map<string, Promise<number>>();
+  readonly #writing = new Map<string, Writing>();
   #givenUp: GivenUp[] = [];
 
   private constructor(log: OutboxLog, clock: Clock, state: OutboxState) {
@@ -131,22 +132,35 @@ export class Outbox {
    * @throws {BACKLOG_FULL} when the lane has no room @throws {RECORD_WITHOUT_TIME}
    * @throws {FRAME_MALFORMED} and whatever the log throws.
    */
-  async put(put: OutboxPut): Promise<number> {
-    const { id, lane } = put;
-    const known = this.#writing.get(id) ?? this.#state.sequenceOf(id);
-    if (known !== undefined) return known;
-    this.#checkNotes(put.notes ?? []);
-    const payload = encodePut(put);
-    const bytes = put.payload.byteLength;
-    if (lane !== null) this.#makeRoom(lane, bytes);
-    const writing = this.#journal
-      .commit(payload.statements, put.timeMs, payload.bytes)
-      .finally(() => {
-        this.#writing.delete(id);
-        if (lane !== null) this.#state.lanes[lane].release(bytes);
-      });
-    this.#writing.set(id, writing);
-    return writing;
+  put(put: OutboxPut): Promise<number> {
+    return new Promise((kept, refused) => this.keep(put, { kept, refused }));
+  }
+
+  /** As `put`, for many entries at once: tells the receipt what the promise would say. */
+  keep(put: OutboxPut, receipt: Receipt): void {
+    const { id, lane, payload } = put;
+    const writing = this.#writing.get(id);
+    if (writing !== undefined) {
+      writing.share(receipt);
+      return;
+    }
+    const known = this.#state.sequenceOf(id);
+    if (known !== undefined) {
+      receipt.kept(known);
+      return;
+    }
+    try {
+      checkPut(put);
+      if (put.notes !== undefined) this.#checkNotes(put.notes);
+      if (lane !== null) this.#makeRoom(lane, payload.byteLength);
+    } catch (error) {
+      receipt.refused(error);
+      return;
+    }
+    const queue = lane === null ? null : this.#state.lanes[lane];
+    const own = new Writing(this.#writing, id, queue, payload.byteLength, receipt);
+    this.#writing.set(id, own);
+    this.#journal.write(statementsFor(put), put.timeMs, own);
   }
 
   /** Replaces notes; they are there after a crash once this has returned. */
@@ -301,11 +315,8 @@ function clip(why: string): string {
   return why.slice(0, 256);
 }
 
-function encodePut(put: OutboxPut): {
-  readonly statements: readonly Statement[];
-  readonly bytes: Uint8Array;
-} {
-  const { id, lane, subject, payload, timeMs, notes = [] } = put;
+/** @throws {RECORD_WITHOUT_TIME} @throws {FRAME_MALFORMED} */
+function checkPut({ id, subject, timeMs, notes }: OutboxPut): void {
   if (!Number.isFinite(timeMs) || timeMs <= 0) {
     throw new EsperError(
       "RECORD_WITHOUT_TIME",
@@ -316,8 +327,61 @@ function encodePut(put: OutboxPut): {
   if (id === "") {
     throw new EsperError("FRAME_MALFORMED", "a record id is empty: give 1 to 1,024 bytes", {});
   }
+  checkText(id, "a record id");
+  checkText(subject, "a subject");
+  if (notes !== undefined) for (const { key } of notes) checkText(key, "a key");
+}
+
+function statementsFor({ id, lane, subject, payload, notes }: OutboxPut): readonly Statement[] {
   const entry: EntryStatement = { kind: "entry", id, lane, subject, payload };
-  const changes = notes.map(({ key, bytes }): Statement => ({ kind: "note", key, bytes }));
-  const statements = [entry, ...changes];
-  return { statements, bytes: encodeStatements(statements) };
+  if (notes === undefined || notes.length === 0) return [entry];
+  return [entry, ...notes.map(({ key, bytes }): Statement => ({ kind: "note", key, bytes }))];
+}
+
+/** A put on its way to the disk, and all who wait for it. */
+class Writing implements Receipt {
+  readonly #all: Map<string, Writing>;
+  readonly #id: string;
+  /** Where it has reserved room. */
+  readonly #queue: OutboxLane | null;
+  readonly #bytes: number;
+  readonly #receipt: Receipt;
+  #others: Receipt[] | null = null;
+
+  constructor(
+    all: Map<string, Writing>,
+    id: string,
+    queue: OutboxLane | null,
+    bytes: number,
+    receipt: Receipt,
+  ) {
+    this.#all = all;
+    this.#id = id;
+    this.#queue = queue;
+    this.#bytes = bytes;
+    this.#receipt = receipt;
+  }
+
+  /** The same entry was put again. */
+  share(receipt: Receipt): void {
+    this.#others ??= [];
+    this.#others.push(receipt);
+  }
+
+  kept(sequence: number): void {
+    this.#ended();
+    this.#receipt.kept(sequence);
+    if (this.#others !== null) for (const other of this.#others) other.kept(sequence);
+  }
+
+  refused(error: unknown): void {
+    this.#ended();
+    this.#receipt.refused(error);
+    if (this.#others !== null) for (const other of this.#others) other.refused(error);
+  }
+
+  #ended(): void {
+    this.#all.delete(this.#id);
+    this.#queue?.release(this.#bytes);
+  }
 }

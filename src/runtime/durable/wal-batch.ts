@@ -9,14 +9,17 @@ import { FrameBuffer } from "./wal-buffer.ts";
 /** A batch takes no more records once it has this many bytes. */
 export const BATCH_BYTES = 1_048_576;
 
-interface Settler {
-  readonly resolve: (sequence: number) => void;
-  readonly reject: (error: EsperError) => void;
+/** Told what became of a record, in the order of the records. Must not throw. */
+export interface Receipt {
+  /** It is on disk and has this number. */
+  kept(sequence: number): void;
+  /** Nothing of it was kept. */
+  refused(error: unknown): void;
 }
 
 export class Batch {
   readonly #frames = new FrameBuffer();
-  #settlers: Settler[] = [];
+  #receipts: Receipt[] = [];
   newestTimeMs = 0;
   /** When the first record came, in monotonic milliseconds. */
   startedMs = 0;
@@ -28,7 +31,7 @@ export class Batch {
   }
 
   get records(): number {
-    return this.#settlers.length;
+    return this.#receipts.length;
   }
 
   /** True when a record of this size fits beside those that are in it. */
@@ -36,14 +39,12 @@ export class Batch {
     return this.bytes === 0 || this.bytes + frameBytes(payloadBytes) <= BATCH_BYTES;
   }
 
-  /** The answer is the record's sequence number, once `acknowledge` is called. */
-  add(timeMs: number, payload: Uint8Array): Promise<number> {
+  /** Copies the payload; the receipt is told once `acknowledge` or `refuse` is called. */
+  add(timeMs: number, payload: Uint8Array, receipt: Receipt): void {
     this.#frames.put({ kind: "data", timeMs, payload });
     this.#payloads.push(payload.byteLength);
     if (timeMs > this.newestTimeMs) this.newestTimeMs = timeMs;
-    return new Promise((resolve, reject) => {
-      this.#settlers.push({ resolve, reject });
-    });
+    this.#receipts.push(receipt);
   }
 
   /** The bytes to write when the first record has this number and all before it are on disk. */
@@ -62,20 +63,20 @@ export class Batch {
   /** Answers every record: it is on disk. The batch is empty afterwards. */
   acknowledge(firstSequence: number): void {
     let sequence = firstSequence;
-    for (const { resolve } of this.#emptied()) resolve(sequence++);
+    for (const receipt of this.#emptied()) receipt.kept(sequence++);
   }
 
   /** Answers every record: it was not kept. The batch is empty afterwards. */
   refuse(error: EsperError): void {
-    for (const { reject } of this.#emptied()) reject(error);
+    for (const receipt of this.#emptied()) receipt.refused(error);
   }
 
-  #emptied(): readonly Settler[] {
-    const settlers = this.#settlers;
-    this.#settlers = [];
+  #emptied(): readonly Receipt[] {
+    const receipts = this.#receipts;
+    this.#receipts = [];
     this.#payloads.length = 0;
     this.#frames.clear();
     this.newestTimeMs = 0;
-    return settlers;
+    return receipts;
   }
 }

@@ -8,7 +8,7 @@ import type { Clock } from "../clock.ts";
 import { Fifo } from "../fifo.ts";
 import type { CancellationToken } from "../token.ts";
 import { frameBytes } from "./frame.ts";
-import { Batch } from "./wal-batch.ts";
+import { Batch, type Receipt } from "./wal-batch.ts";
 
 export interface QueueLimits {
   readonly records: number;
@@ -89,21 +89,25 @@ export class PendingQueue {
     return this.#fits(frameBytes(payloadBytes), this.#records, this.#bytes);
   }
 
-  /** Lets the record in and answers its sequence number. @throws {MAILBOX_FULL} at once. */
-  add(record: NewRecord): Promise<number> {
-    if (!this.hasRoom(record.payload.byteLength)) return Promise.reject(this.#full());
-    return this.#enter(record);
+  /** Lets the record in, or refuses it with MAILBOX_FULL at once. */
+  add(record: NewRecord, receipt: Receipt): void {
+    if (this.hasRoom(record.payload.byteLength)) this.#enter(record, receipt);
+    else receipt.refused(this.#full());
   }
 
-  /** Like `add`, but waits for its turn. @throws {CANCELLED} @throws {MAILBOX_FULL} */
-  async addWhenRoom(record: NewRecord, token?: CancellationToken): Promise<number> {
-    const { byteLength } = record.payload;
-    if (this.#waiters.size === 0 && this.hasRoom(byteLength)) return this.#enter(record);
-    let added: Promise<number> | null = null;
-    await this.#wait(byteLength, token, () => {
-      added = this.#enter(record);
-    });
-    return added ?? Promise.reject(this.#full());
+  /**
+   * Like `add`, but waits for its turn; the payload is copied before this returns. Refuses with
+   * CANCELLED, or with MAILBOX_FULL when too many wait.
+   */
+  addWhenRoom({ timeMs, payload }: NewRecord, receipt: Receipt, token?: CancellationToken): void {
+    const { byteLength } = payload;
+    if (this.#waiters.size === 0 && this.hasRoom(byteLength)) {
+      this.#enter({ timeMs, payload }, receipt);
+      return;
+    }
+    const record = { timeMs, payload: payload.slice() };
+    const waiting = this.#wait(byteLength, token, () => this.#enter(record, receipt));
+    waiting.catch((error: unknown) => receipt.refused(error));
   }
 
   /** Returns when a record with this payload would be let in. @throws as `addWhenRoom`. */
@@ -142,10 +146,10 @@ export class PendingQueue {
     return records < this.#limits.records && pending + bytes <= this.#limits.bytes;
   }
 
-  #enter({ timeMs, payload }: NewRecord): Promise<number> {
+  #enter({ timeMs, payload }: NewRecord, receipt: Receipt): void {
     this.#records++;
     this.#bytes += frameBytes(payload.byteLength);
-    return this.#batchFor(payload.byteLength).add(timeMs, payload);
+    this.#batchFor(payload.byteLength).add(timeMs, payload, receipt);
   }
 
   #batchFor(payloadBytes: number): Batch {

@@ -9,7 +9,7 @@ import { type Clock, systemClock } from "../clock.ts";
 import type { CancellationToken } from "../token.ts";
 import type { Files } from "./files.ts";
 import { type LogId, logIdText, MAX_RECORD_BYTES } from "./frame.ts";
-import type { Batch } from "./wal-batch.ts";
+import type { Batch, Receipt } from "./wal-batch.ts";
 import { type CompactionResult, compactSegments } from "./wal-compaction.ts";
 import { Gathering } from "./wal-gather.ts";
 import { type NewRecord, PendingQueue, type QueueStatus } from "./wal-queue.ts";
@@ -37,6 +37,17 @@ export interface WalOptions {
   readonly pendingRecords?: number;
   /** Bytes that may wait for the disk at once. Default 16 MiB. */
   readonly pendingBytes?: number;
+  /** Told of every group that is on disk now, before those who wait for it are. */
+  readonly onFlushed?: (flush: Flush) => void;
+}
+
+/** A group of records that was written and synced together. */
+export interface Flush {
+  readonly records: number;
+  /** How long the first of them has waited, in milliseconds. */
+  readonly waitedMs: number;
+  /** Bytes of the whole log. */
+  readonly bytes: number;
 }
 
 /** What the log holds and what waits for it. */
@@ -72,6 +83,8 @@ interface Opened {
 /** A write-ahead log in a directory of its own; one writer at a time. */
 export class Wal {
   readonly #directory: string;
+  readonly #clock: Clock;
+  readonly #onFlushed: ((flush: Flush) => void) | null;
   readonly #opened: Opened;
   readonly #segments: SegmentSet;
   readonly #queue: PendingQueue;
@@ -84,8 +97,10 @@ export class Wal {
     options: WalOptions,
     parts: { opened: Opened; set: SegmentSet; tail: LogTail },
   ) {
-    const { directory, clock = systemClock } = options;
+    const { directory, clock = systemClock, onFlushed = null } = options;
     this.#directory = directory;
+    this.#clock = clock;
+    this.#onFlushed = onFlushed;
     this.#opened = parts.opened;
     this.#segments = parts.set;
     this.#tail = parts.tail;
@@ -134,19 +149,29 @@ export class Wal {
    * @throws {WAL_POISONED} after any other failed write or fsync, for ever.
    */
   append(record: NewRecord): Promise<number> {
-    const refusal = this.#refusal(record);
-    if (refusal !== null) return Promise.reject(refusal);
-    return this.#started(this.#queue.add(record));
+    return promised((receipt) => {
+      if (this.#refuses(record, receipt)) return;
+      this.#queue.add(record, receipt);
+      this.#start();
+    });
   }
 
   /**
    * Like `append`, but when too much waits already it waits for its turn, first come, first served.
-   * The record must stay as it is until then. @throws {CANCELLED} before it was let in.
+   * @throws {CANCELLED} before it was let in.
    */
   appendWhenRoom(record: NewRecord, token?: CancellationToken): Promise<number> {
-    const refusal = this.#refusal(record);
-    if (refusal !== null) return Promise.reject(refusal);
-    return this.#started(this.#queue.addWhenRoom(record, token));
+    return promised((receipt) => this.put(record, receipt, token));
+  }
+
+  /**
+   * As `appendWhenRoom`, for many records at once: tells the receipt what a promise would say. The
+   * payload is copied before this returns.
+   */
+  put(record: NewRecord, receipt: Receipt, token?: CancellationToken): void {
+    if (this.#refuses(record, receipt)) return;
+    this.#queue.addWhenRoom(record, receipt, token);
+    this.#start();
   }
 
   /** True when `append` would let a record with this payload in. */
@@ -206,6 +231,13 @@ export class Wal {
     return new EsperError("ACTOR_STOPPED", `the log in ${directory} is closed`, { directory });
   }
 
+  /** True when the record cannot be taken, whatever room there is; the receipt was told. */
+  #refuses(record: NewRecord, receipt: Receipt): boolean {
+    const refusal = this.#refusal(record);
+    if (refusal !== null) receipt.refused(refusal);
+    return refusal !== null;
+  }
+
   #refusal({ timeMs, payload }: NewRecord): EsperError | null {
     const closed = this.#closed();
     if (closed !== null) return closed;
@@ -226,10 +258,9 @@ export class Wal {
   }
 
   /** Sees to it that what was added is written. */
-  #started(added: Promise<number>): Promise<number> {
+  #start(): void {
     this.#draining ??= this.#drain();
     this.#gathering.arrived(this.#queue.records);
-    return added;
   }
 
   /** One loop at a time writes batches until nothing waits. */
@@ -248,8 +279,12 @@ export class Wal {
 
   async #flush(batch: Batch): Promise<void> {
     const firstSequence = this.#tail.nextSequence;
-    const { records } = batch;
+    const { records, startedMs } = batch;
     const failure = await this.#tail.write(batch);
+    if (failure === null && this.#onFlushed !== null) {
+      const waitedMs = this.#clock.monotonicMs() - startedMs;
+      this.#onFlushed({ records, waitedMs, bytes: this.#segments.totals.bytes });
+    }
     this.#queue.settled(batch, () => {
       if (failure === null) batch.acknowledge(firstSequence);
       else batch.refuse(failure);
@@ -258,4 +293,9 @@ export class Wal {
     const answered = failure === null ? records : 0;
     this.#gathering.flushed(answered, this.#queue.records, this.#tail.lastSyncMs);
   }
+}
+
+/** What the receipt is told, as a promise. */
+function promised(begin: (receipt: Receipt) => void): Promise<number> {
+  return new Promise((kept, refused) => begin({ kept, refused }));
 }

@@ -95,6 +95,8 @@ export interface CellServices {
   onCrash(cell: Cell, error: unknown): void;
   onStopFailed(cell: Cell, error: unknown): void;
   onCastFailed(cell: Cell, message: Message, error: EsperError): void;
+  /** Other threads are woken only after what runs now, and the promises it has settled. */
+  holdBells(): void;
   /** Places became free while senders wait for them; clears `hasWaiting`. */
   onRoom(cell: Cell): void;
 }

@@ -13,6 +13,7 @@ import type {
   AnyActorDefinition,
   Logger,
   Meter,
+  OpenAnswer,
   ResourceKey,
   SpawnConfig,
   Topic,
@@ -24,6 +25,7 @@ import { createRandom, type Random } from "../random.ts";
 import { CancellationToken } from "../token.ts";
 import type { Cell } from "./cell.ts";
 import type { Handler, Instance } from "./cell-parts.ts";
+import type { Message } from "./message.ts";
 import { OpenAnswers } from "./open-answers.ts";
 import { Ref } from "./refs.ts";
 import type { Relations } from "./relations.ts";
@@ -166,12 +168,27 @@ export class Life implements Instance {
   }
 
   answerLater(work: PromiseLike<unknown>): never {
+    const message = this.#promised();
+    this.#answers().add(message, work);
+    return undefined as never;
+  }
+
+  openAnswer<Reply>(): OpenAnswer<Reply> {
+    const message = this.#promised();
+    return this.#answers().open(message);
+  }
+
+  /** The call in hand, from now on answered later. */
+  #promised(): Message {
     const cell = this.#cell;
     // What stays in its ring is handled when its handler returns.
-    const message = cell.hand.answerLater(cell.source === null ? cell.active : null);
+    return cell.hand.answerLater(cell.source === null ? cell.active : null);
+  }
+
+  #answers(): OpenAnswers {
+    const cell = this.#cell;
     cell.answers ??= new OpenAnswers(cell);
-    cell.answers.add(message, work);
-    return undefined as never;
+    return cell.answers;
   }
 
   watch(

@@ -123,9 +123,9 @@ export class Host {
       },
       onCastFailed: (cell, message, error) => {
         const fields = { code: error.code, message: message.name, error: error.message };
-        const text = "a message without a caller was answered by an error";
-        this.log("warn", cell.name, fields, text);
+        this.log("warn", cell.name, fields, "a message without a caller was answered by an error");
       },
+      holdBells: () => this.#mesh.holdBells(),
       onRoom: (cell) => this.#mesh.onRoom(cell),
     };
     this.#life = new Lifecycle(this.#cells.services, (cell) => this.#family.stopChildren(cell));

@@ -15,6 +15,7 @@ import type { CallTable } from "./call-table.ts";
 import type { Connection } from "./connection.ts";
 import { Credits } from "./credits.ts";
 import * as frame from "./frame.ts";
+import type { HeldBells } from "./held-bells.ts";
 import { Inbound } from "./inbound.ts";
 import type { Caller, Message } from "./message.ts";
 import { Outbound } from "./outbound.ts";
@@ -38,6 +39,7 @@ export interface LinkOwner {
   onLateReply(): void;
   /** The loop runs once more before it sleeps. */
   lookAgain(): void;
+  readonly bells: HeldBells;
 }
 
 /** Where a message goes. */
@@ -80,9 +82,9 @@ export class Link {
     this.#direct = connection.direct === true;
     this.#firstRing = connection.out[SYSTEM_LANE] as SharedArrayBuffer;
     const peer = new ThreadBlock(connection.block);
-    this.#outbound = new Outbound(connection.out, owner.block, peer, connection.bell, () =>
-      owner.lookAgain(),
-    );
+    const { block, bells } = owner;
+    const lookAgain = (): void => owner.lookAgain();
+    this.#outbound = new Outbound(connection.out, block, peer, connection.bell, lookAgain, bells);
     this.#parcels = new ParcelSender(connection.parcels);
     this.#writer = new PayloadWriter(owner.encoders, this.#parcels, connection.threadId);
     this.inbound = this.#createInbound(connection);

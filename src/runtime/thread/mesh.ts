@@ -23,6 +23,7 @@ import type { Cells } from "./cells.ts";
 import type { Connection } from "./connection.ts";
 import type { Credits } from "./credits.ts";
 import type { DeadLetters } from "./dead-letters.ts";
+import { HeldBells } from "./held-bells.ts";
 import { Link, type LinkOwner } from "./link.ts";
 import { createLocalEncoding } from "./local-encoding.ts";
 import { type Arrivals, type LoopParts, RunLoop } from "./loop.ts";
@@ -75,6 +76,7 @@ export class Mesh implements Arrivals, CallOwner {
   readonly #receiving: Receiving;
   readonly #slabs: SlabBorrower;
   readonly #hasWork = (): boolean => this.pending();
+  readonly #bells = new HeldBells();
   #urgentSeen = 0;
   #settledCalls = 0;
 
@@ -150,6 +152,7 @@ export class Mesh implements Arrivals, CallOwner {
       nowMs: () => clock.monotonicMs(),
       onLateReply: parts.onLateReply,
       lookAgain: () => this.loop.kick(),
+      bells: this.#bells,
     };
   }
 
@@ -216,6 +219,11 @@ export class Mesh implements Arrivals, CallOwner {
   adopt(orphans: readonly KeptRings[]): void {
     for (const rings of orphans) this.direct?.addOrphan(orphanFeed(rings, this.#receiving));
     this.loop.kick();
+  }
+
+  /** Other threads are woken only after what runs now, and the promises it has settled. */
+  holdBells(): void {
+    this.#bells.hold();
   }
 
   isLinked(threadId: number): boolean {

@@ -9,6 +9,7 @@ import { RingProducer } from "../wire/ring.ts";
 import type { ThreadBlock } from "../wire/thread-block.ts";
 import { wakeIfIdle } from "../wire/wake.ts";
 import { HEADER_BYTES } from "./frame.ts";
+import { HeldBells } from "./held-bells.ts";
 
 /** Bodies up to this size travel in the ring itself. */
 export const INLINE_BYTES = 16_384;
@@ -38,6 +39,7 @@ export class Outbound {
   /** Null while the other thread is being replaced. */
   #bell: Bell | null;
   readonly #lookAgain: () => void;
+  readonly #held: HeldBells;
   onFlushed: FlushListener | null = null;
   readonly #scratch: RecordView;
   #spilled = -1;
@@ -52,12 +54,14 @@ export class Outbound {
     peer: ThreadBlock,
     bell: Bell,
     lookAgain: () => void,
+    held = new HeldBells(),
   ) {
     this.#lanes = rings.map(outLane);
     this.#own = own;
     this.#peer = peer;
     this.#bell = bell;
     this.#lookAgain = lookAgain;
+    this.#held = held;
     const buffer = new ArrayBuffer(INLINE_BYTES + HEADER_BYTES);
     this.#scratch = {
       i32: new Int32Array(buffer),
@@ -108,7 +112,8 @@ export class Outbound {
   }
 
   wake(): void {
-    if (this.#bell !== null && wakeIfIdle(this.#peer)) this.#bell.ring();
+    if (this.#bell === null || this.#held.takes(this)) return;
+    if (wakeIfIdle(this.#peer)) this.#bell.ring();
   }
 
   /** Where the frame of the last `commit` ends in its ring; null when it waits behind it. */
