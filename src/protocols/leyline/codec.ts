@@ -14,6 +14,7 @@ import {
 } from "./command.ts";
 import { CommandType, FieldReportOutcome, SeedOperation } from "./enums.ts";
 import { refuseShape } from "./frame-depth.ts";
+import { PlainWriter } from "./plain-writer.ts";
 
 export const MAX_FRAME_BYTES = 16_384;
 const MAX_DEPTH = 8;
@@ -158,7 +159,41 @@ export function decodeCommand(frame: Uint8Array): AdaptationCommand {
   return validated(adaptationCommandSchema, value);
 }
 
+const plain = new PlainWriter();
+
+/** Every decision is reported: the usual report must cost its thread little. */
 export function encodeFieldReport(report: FieldReport): Uint8Array {
+  return plainReport(report) ?? generalReport(report);
+}
+
+/** Null when something in the report is not plain, or missing. */
+function plainReport(report: FieldReport): Uint8Array | null {
+  plain.begin();
+  plain.map(REPORT_ORDER.length);
+  for (const [name, number] of REPORT_ORDER) {
+    plain.number(number);
+    const value = report[name as keyof FieldReport];
+    if (name === "outcome") plain.number(FieldReportOutcome[report.outcome]);
+    else if (typeof value === "string") plain.text(value);
+    else if (typeof value === "number") plain.number(value);
+    else if (name !== "metrics" || !plainMetrics(report.metrics)) return null;
+  }
+  return plain.isWhole ? plain.end() : null;
+}
+
+function plainMetrics(metrics: FieldReport["metrics"]): boolean {
+  const names = Object.keys(metrics).sort();
+  plain.map(names.length);
+  for (const name of names) {
+    const value = metrics[name];
+    if (typeof value !== "number") return false;
+    plain.text(name);
+    plain.number(value);
+  }
+  return true;
+}
+
+function generalReport(report: FieldReport): Uint8Array {
   const map = toWire(
     {
       ...report,
