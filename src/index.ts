@@ -140,6 +140,7 @@ export {
   type MailboxPolicy,
   type Meter,
   type OfferOptions,
+  type OpenAnswer,
   type Overflow,
   type ResourceKey,
   type RestartKind,

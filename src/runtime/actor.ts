@@ -157,7 +157,7 @@ export function topic<Payload>(...name: Sendable<Payload, [name: string]>): Topi
   return { name: String(name[0]) };
 }
 
-/** The answer to a call, to be given when it is known; what comes after the first is passed over. */
+/** The answer to a call, given when it is known; what comes after the first is passed over. */
 export interface OpenAnswer<Reply> {
   /** What the handler returns: it stands for the reply and is never looked at. */
   readonly pending: Reply;

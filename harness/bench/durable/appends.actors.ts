@@ -48,6 +48,17 @@ function report(state: State, context: Context, startedAtMs: number, operations:
   context.ref(CollectorProtocol, "collector").cast("report", outcome);
 }
 
+/** A measurement that failed is told at once: nobody waits for one that will not come. */
+async function told(state: State, context: Context, work: Promise<void>): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    state.faults += 1;
+    report(state, context, instantMs(), 0);
+    throw error;
+  }
+}
+
 async function burst(
   state: State,
   { count, inFlight }: { readonly count: number; readonly inFlight: number },
@@ -75,7 +86,12 @@ async function steady(
   const one = async (): Promise<void> => {
     const index = begun++;
     const sentMs = performance.now();
-    await append(state);
+    try {
+      await append(state);
+    } catch {
+      // Refused: too many wait. It is one fault of many, and nobody waits for it before the end.
+      state.faults += 1;
+    }
     latencies[index] = 1_000 * (performance.now() - sentMs);
   };
   while (begun < wanted) {
@@ -89,15 +105,21 @@ async function steady(
 }
 
 export const appendProducer = defineActor(import.meta.url, ProducerProtocol, {
-  setup: (context): State => ({
-    wal: context.ref(WalProtocol, "wal"),
-    name: context.name,
-    bytes: new Uint8Array(RECORD_BYTES).fill(0x5a),
-    sent: 0,
-    faults: 0,
-  }),
+  setup(context): State {
+    const state = {
+      wal: context.ref(WalProtocol, "wal"),
+      // Ids are unique for ever, also those of an earlier life.
+      name: `${context.name}.${context.starts}`,
+      bytes: new Uint8Array(RECORD_BYTES).fill(0x5a),
+      sent: 0,
+      // What it had begun in its earlier life is lost, and with it the measurement.
+      faults: context.starts - 1,
+    };
+    if (state.faults > 0) report(state, context, instantMs(), 0);
+    return state;
+  },
   receive: {
-    burst: (state, order, context) => burst(state, order, context),
-    steady: (state, order, context) => steady(state, order, context),
+    burst: (state, order, context) => told(state, context, burst(state, order, context)),
+    steady: (state, order, context) => told(state, context, steady(state, order, context)),
   },
 });

@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { type ActorSystem, actor, walWriter } from "esper-runtime";
+import { type ActorSystem, actor, WalProtocol, walWriter } from "esper-runtime";
 import { quantile } from "../../lib/statistics.ts";
 import { nextLatencies, nextReport, type Report } from "../runtime/collector.actors.ts";
 import { percentilesOf } from "../runtime/histogram.ts";
@@ -17,8 +17,6 @@ import { type DurableBench, type DurableBenchOptions, scaled } from "./options.t
 
 const PRODUCERS = ["one", "two", "three", "four"] as const;
 const IN_FLIGHT = 64;
-/** Records that can be without an answer at once: the largest batch there can be. */
-const BATCH = PRODUCERS.length * IN_FLIGHT;
 const RECORDS = 48_000;
 const WARM_UP = 8_000;
 const SINGLES = 4_000;
@@ -27,6 +25,7 @@ const STEADY_SECONDS = 4;
 const TIMES_SINGLE = 20;
 const SHARE_OF_BARE = 0.7;
 const TIMES_LATENCY = 3;
+const STATUS_MS = 10_000;
 
 /** Records a second from the first begin to the last end. */
 function rateOf(reports: readonly Report[]): number {
@@ -45,6 +44,16 @@ async function burst(system: ActorSystem, count: number): Promise<number> {
   return rateOf(reports);
 }
 
+const one = (): number => 1;
+
+/** What the log has written so far. */
+async function counts(system: ActorSystem): Promise<{ records: number; flushes: number }> {
+  const { records, flushes } = await system
+    .ref(WalProtocol, "wal")
+    .call("status", null, { deadlineMs: STATUS_MS });
+  return { records, flushes };
+}
+
 interface Steady {
   readonly latencies: Float64Array;
   readonly rate: number;
@@ -58,25 +67,27 @@ async function steady(system: ActorSystem, rate: number, seconds: number): Promi
   const latencies: number[] = [];
   const reports: Report[] = [];
   for (const _ of PRODUCERS) {
-    latencies.push(...(await nextLatencies()));
+    // One that failed says so in its report, and sends no latencies.
     reports.push(await nextReport());
+    latencies.push(...(await nextLatencies()));
   }
   return { latencies: Float64Array.from(latencies), rate: rateOf(reports) };
 }
 
-/** A bare loop as a side; keeps the latencies of its rounds. */
+/** A bare loop as a side, with so many records in each write; keeps the latencies of its rounds. */
 function bareSide(
   name: string,
   sync: Sync,
-  records: number,
+  batch: () => number,
   writes: number,
   options: DurableBenchOptions,
 ): Side & { readonly p99Us: number[] } {
   const p99Us: number[] = [];
-  const bytes = records * frameBytes(RECORD_BYTES);
   return {
     ...{ name, unit: "records/s", p99Us },
     async measure() {
+      const records = batch();
+      const bytes = records * frameBytes(RECORD_BYTES);
       const request = { directory: options.directory, sync, bytes };
       const { rate, percentiles }: BareFigures = writeBare({
         ...request,
@@ -100,7 +111,7 @@ async function latencyRow(
 ): Promise<Row> {
   options.say("appends: at half the rate");
   const seconds = scaled(STEADY_SECONDS, options);
-  const single = bareSide("write + fdatasync", "fdatasync", 1, SINGLES, options);
+  const single = bareSide("write + fdatasync", "fdatasync", one, SINGLES, options);
   const ours: number[] = [];
   const reached: number[] = [];
   const all: number[] = [];
@@ -125,23 +136,36 @@ async function rateRows(
   options.say("appends: as fast as the answers come");
   const count = scaled(RECORDS, options);
   await burst(system, scaled(WARM_UP, options));
+  const batches: number[] = [];
   const ours: Side = {
     ...{ name: `esper, ${PRODUCERS.length} actors x ${IN_FLIGHT}`, unit: "records/s" },
-    measure: () => burst(system, count),
+    async measure() {
+      const before = await counts(system);
+      const rate = await burst(system, count);
+      const after = await counts(system);
+      const batch = (after.records - before.records) / (after.flushes - before.flushes);
+      batches.push(Math.max(1, Math.round(batch)));
+      return rate;
+    },
   };
-  const single = bareSide("append + fsync one by one", "fsync", 1, SINGLES, options);
-  const whole = bareSide(`write + fdatasync of ${BATCH}`, "fdatasync", BATCH, BATCHES, options);
-  const [own, singles, batches] = await interleave([ours, single, whole], options.rounds);
-  if (own === undefined || singles === undefined || batches === undefined) {
+  const single = bareSide("append + fsync one by one", "fsync", one, SINGLES, options);
+  const latest = (): number => batches.at(-1) ?? 1;
+  const whole = bareSide("write + fdatasync", "fdatasync", latest, BATCHES, options);
+  const [own, singles, wholes] = await interleave([ours, single, whole], options.rounds);
+  if (own === undefined || singles === undefined || wholes === undefined) {
     throw new Error("a side was not measured");
   }
   const rows = [
     ratioRow("appends of 256 B / append + fsync one by one", own, singles, {
       atLeast: TIMES_SINGLE,
     }),
-    ratioRow("appends of 256 B / bare write + fdatasync, same batch", own, batches, {
-      atLeast: SHARE_OF_BARE,
-    }),
+    ratioRow(
+      "appends of 256 B / bare write + fdatasync, same batch",
+      own,
+      wholes,
+      { atLeast: SHARE_OF_BARE },
+      `batches of ${batches.join(", ")} records, as the log wrote them`,
+    ),
   ];
   return { rows, rate: middle(own) };
 }

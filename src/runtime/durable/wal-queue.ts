@@ -64,16 +64,6 @@ export class PendingQueue {
     return this.#batches.size === 0;
   }
 
-  /** Records that are in and not settled. */
-  get records(): number {
-    return this.#records;
-  }
-
-  /** True when somebody waits for room: until a flush, no more can come. */
-  get isHeldUp(): boolean {
-    return this.#waiters.size > 0;
-  }
-
   get status(): QueueStatus {
     const oldest = this.#inFlight ?? this.#batches.at(0);
     return {

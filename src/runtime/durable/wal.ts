@@ -11,7 +11,6 @@ import type { Files } from "./files.ts";
 import { type LogId, logIdText, MAX_RECORD_BYTES } from "./frame.ts";
 import type { Batch, Receipt } from "./wal-batch.ts";
 import { type CompactionResult, compactSegments } from "./wal-compaction.ts";
-import { Gathering } from "./wal-gather.ts";
 import { type NewRecord, PendingQueue, type QueueStatus } from "./wal-queue.ts";
 import { recoverLog, type Salvage } from "./wal-recovery.ts";
 import { SegmentSet } from "./wal-segments.ts";
@@ -89,7 +88,6 @@ export class Wal {
   readonly #segments: SegmentSet;
   readonly #queue: PendingQueue;
   readonly #tail: LogTail;
-  readonly #gathering: Gathering;
   #draining: Promise<void> | null = null;
   #closing: Promise<void> | null = null;
 
@@ -106,7 +104,6 @@ export class Wal {
     this.#tail = parts.tail;
     const records = options.pendingRecords ?? DEFAULT_PENDING_RECORDS;
     const bytes = options.pendingBytes ?? DEFAULT_PENDING_BYTES;
-    this.#gathering = new Gathering(clock);
     this.#queue = new PendingQueue({ records, bytes }, clock, directory);
   }
 
@@ -218,7 +215,6 @@ export class Wal {
     await null;
     const closed = this.#closed();
     if (closed !== null) this.#queue.refuseWaiting(closed);
-    this.#gathering.stop();
     await this.#draining;
     await this.#segments.idle();
     await this.#tail.close();
@@ -260,7 +256,6 @@ export class Wal {
   /** Sees to it that what was added is written. */
   #start(): void {
     this.#draining ??= this.#drain();
-    this.#gathering.arrived(this.#queue.records);
   }
 
   /** One loop at a time writes batches until nothing waits. */
@@ -268,9 +263,6 @@ export class Wal {
     // Appends made in the same turn share the first batch.
     await null;
     while (!this.#queue.isEmpty) {
-      if (this.#closing === null && !this.#queue.isHeldUp) {
-        await this.#gathering.pause(this.#queue.records);
-      }
       const batch = this.#queue.take();
       if (batch !== null) await this.#flush(batch);
     }
@@ -290,8 +282,6 @@ export class Wal {
       else batch.refuse(failure);
     });
     if (this.#tail.poison !== null) this.#queue.refuseWaiting(this.#tail.poison);
-    const answered = failure === null ? records : 0;
-    this.#gathering.flushed(answered, this.#queue.records, this.#tail.lastSyncMs);
   }
 }
 

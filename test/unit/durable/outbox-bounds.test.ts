@@ -157,7 +157,11 @@ describe("compaction", () => {
     await writer.acknowledge(["a"]);
     const kept: number[] = [];
     const log: OutboxLog = {
-      ...{ put: (record, receipt) => wal.put(record, receipt), read: () => wal.read(), status: wal.status },
+      ...{
+        put: (record, receipt) => wal.put(record, receipt),
+        read: () => wal.read(),
+        status: wal.status,
+      },
       async compact(keep) {
         for await (const record of wal.read()) {
           if (keep(record)) kept.push(record.sequence);

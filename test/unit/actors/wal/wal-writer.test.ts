@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { WalEntry } from "../../../../src/protocols/actors/durable.ts";
 import { type WalRig, walRig } from "../../../fixtures/wal-rig.ts";
 import { rejection } from "../../runtime/support.ts";
 
@@ -42,6 +43,50 @@ describe("the WAL writer", () => {
     const flushes = rig.files.trace.filter((line) => line.startsWith("fsync")).length - before;
     // The first may be on its way alone before the others are there.
     expect(flushes).toBeLessThanOrEqual(3);
+  });
+
+  it("takes one record like several: in order, once, with what else it says", async () => {
+    const rig = await walRig();
+    const one = (entry: Partial<WalEntry>) => {
+      const { recordId, timeMs, bytes, lane, subject, notes } = rig.recordOf(entry);
+      const said = Object.entries({ lane, subject, notes }).filter(([, value]) => value);
+      const more = said.length === 0 ? {} : { more: Object.fromEntries(said) };
+      return rig.ref.call("appendOne", { recordId, timeMs, bytes, ...more }, rig.deadline);
+    };
+    const notes = [{ key: "k", bytes: Uint8Array.of(7) }];
+    const answers = await Promise.all([
+      one({ recordId: "a" }),
+      rig.append("b"),
+      one({ recordId: "c", lane: "bulk", subject: "s", notes }),
+      one({ recordId: "a" }),
+      one({ recordId: "b" }),
+    ]);
+    expect(answers).toEqual([
+      { sequence: 1 },
+      { sequences: [2] },
+      { sequence: 3 },
+      { sequence: 1 },
+      { sequence: 2 },
+    ]);
+    expect(await rejection(one({ recordId: "d", timeMs: 0 }))).toMatchObject({
+      code: "RECORD_WITHOUT_TIME",
+    });
+    const again = await walRig({ files: rig.files.crashed() });
+    expect(await again.next(9)).toMatchObject([{ recordId: "c", lane: "bulk", subject: "s" }]);
+    expect([...(await again.ref.call("notes", { prefix: "" }, again.deadline))]).toEqual([
+      ["k", Uint8Array.of(7)],
+    ]);
+    expect(await again.append("a")).toEqual({ sequences: [1] });
+  });
+
+  it("measures the groups that it writes, not each record", async () => {
+    const rig = await walRig();
+    await Promise.all(Array.from({ length: 50 }, (_, index) => rig.append(`r${index}`)));
+    const { flushes } = await rig.status();
+    expect(flushes).toBeLessThan(10);
+    const { metrics } = await rig.telemetry();
+    const waits = metrics.filter(({ name }) => name === "wal.append_ms").at(-1);
+    expect(waits?.attributes["count"]).toBe(flushes);
   });
 
   it("refuses a record without a time or an id, and says so", async () => {
