@@ -26,8 +26,8 @@ export {
   type OutboxRecord,
   statementsOf,
 } from "./runtime/durable/outbox-journal.ts";
-export type { LaneChanges } from "./runtime/durable/outbox-policy.ts";
 export type { WaitingEntry } from "./runtime/durable/outbox-lane.ts";
+export type { LaneChanges } from "./runtime/durable/outbox-policy.ts";
 export type { DeadLetterEntry } from "./runtime/durable/outbox-state.ts";
 export {
   type Exploration,

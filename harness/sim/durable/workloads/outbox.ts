@@ -3,7 +3,7 @@
  * lane, notes, a receiver that fails often, and compaction beside all of that.
  */
 import { Wal } from "esper-runtime";
-import { Outbox, type OutboxLog } from "esper-runtime/testkit";
+import { Outbox } from "esper-runtime/testkit";
 import { BrokenPromise } from "../told.ts";
 import { coded, HandClock, type Life, numberOf, payloadOf, type Workload } from "../workload.ts";
 import { ACKNOWLEDGED, ATTEMPTS, DIED, NEWEST, REASONS, SEQUENCE } from "./outbox-facts.ts";
@@ -28,18 +28,6 @@ interface Desk {
   readonly outbox: Outbox;
   readonly clock: HandClock;
   readonly life: Life;
-}
-
-/** As the product does it: when too many records wait already, the next one waits for room. */
-function asLog(wal: Wal): OutboxLog {
-  return {
-    append: (record) => wal.appendWhenRoom(record),
-    read: () => wal.read(),
-    compact: (keep) => wal.compact(keep),
-    get status() {
-      return wal.status;
-    },
-  };
 }
 
 /** What is put for an item, always the same. */
@@ -136,7 +124,7 @@ async function withOutbox<T>(
 ): Promise<T> {
   const wal = await Wal.open({ files: life.files, clock, ...LOG });
   try {
-    return await use(wal, await Outbox.open(asLog(wal), { clock, ...OPTIONS }));
+    return await use(wal, await Outbox.open(wal, { clock, ...OPTIONS }));
   } finally {
     await wal.close();
   }
