@@ -26,9 +26,19 @@ export {
   type OutboxRecord,
   statementsOf,
 } from "./runtime/durable/outbox-journal.ts";
-export type { WaitingEntry } from "./runtime/durable/outbox-lane.ts";
-export type { LaneChanges } from "./runtime/durable/outbox-policy.ts";
-export type { DeadLetterEntry } from "./runtime/durable/outbox-state.ts";
+export type { LaneStatus, WaitingEntry } from "./runtime/durable/outbox-lane.ts";
+export type {
+  LaneChanges,
+  LanePolicy,
+  LanePolicyChanges,
+} from "./runtime/durable/outbox-policy.ts";
+export type { EntryStatement, LaneTotals, Statement } from "./runtime/durable/outbox-record.ts";
+export type {
+  DeadLetterEntry,
+  Retention as OutboxRetention,
+} from "./runtime/durable/outbox-state.ts";
+export type { Flush } from "./runtime/durable/wal.ts";
+export type { Receipt } from "./runtime/durable/wal-batch.ts";
 export {
   type Exploration,
   type ExploreOptions,
