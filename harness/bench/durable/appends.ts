@@ -69,7 +69,7 @@ async function steady(system: ActorSystem, rate: number, seconds: number): Promi
   for (const _ of PRODUCERS) {
     // One that failed says so in its report, and sends no latencies.
     reports.push(await nextReport());
-    latencies.push(...(await nextLatencies()));
+    for (const latency of await nextLatencies()) latencies.push(latency);
   }
   return { latencies: Float64Array.from(latencies), rate: rateOf(reports) };
 }
@@ -120,7 +120,7 @@ async function latencyRow(
     const { latencies, rate: found } = await steady(system, rate / 2, seconds);
     ours.push(quantile([...latencies], 0.99));
     reached.push(found);
-    all.push(...latencies);
+    for (const latency of latencies) all.push(latency);
   }
   const figure = { ...latencyFigure("esper p99", ours), percentiles: percentilesOf(all) };
   const peer = latencyFigure("write + fdatasync p99", single.p99Us);

@@ -45,7 +45,7 @@ export const reports: DurableBench = {
         for (let round = 0; round < options.rounds; round++) {
           const { latencies, busyUs } = await one(scaled(DECISIONS, options));
           busy.push(busyUs);
-          sent.push(...latencies);
+          for (const latency of latencies) sent.push(latency);
         }
         const percentiles = percentilesOf(sent);
         const whole = { name: "esper, busy time", unit: "us", rounds: busy };
