@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { type ClaimVerdict, LedgerProtocol } from "../../../dist/protocols/actors/durable.js";
 import { probe } from "../../fixtures/actors/thread-probe.mjs";
 import { actor, CancellationToken, startThreads, supervisor } from "../built.ts";
-import { burst, DEADLINE, expectOwnThread, killAndAwait, newDirectory, RETRY } from "./support.ts";
+import { burst, DEADLINE, expectOwnThread, newDirectory, RETRY, whileKilled } from "./support.ts";
 
 const { nonceLedger } = await import("../../../dist/actors/ledger/nonce-ledger.actor.js");
 
@@ -66,19 +66,17 @@ it("does not use up the id of a claim that was cancelled before its turn", async
 });
 
 it("remembers every id, and who asked, when its thread is killed twice in the middle", async () => {
-  const { system, events, claim, size } = await begin();
-  const verdicts: ClaimVerdict[] = [];
-  const kills: Promise<void>[] = [];
-  for (let index = 0; index < 120; index += 4) {
-    if (index === 40 || index === 80) kills.push(killAndAwait(system, events, "ledger"));
+  const started = await begin();
+  const { system, claim, size } = started;
+  const plan = { steps: 30, killedBefore: [10, 20] };
+  const verdicts = await whileKilled(started, "ledger", plan, (step) => {
     // Several at once, so that a kill finds claims in one flush. A claim whose answer died with the
     // thread is asked again under the same name, and is the one that used the id.
-    const group = [0, 1, 2, 3].map((part) => claim(index + part, RETRY, `asking-${index + part}`));
-    verdicts.push(...(await Promise.all(group)));
-  }
-  await Promise.all(kills);
+    const ids = [0, 1, 2, 3].map((part) => 4 * step + part);
+    return Promise.all(ids.map((id) => claim(id, RETRY, `asking-${id}`)));
+  });
   expect(system.restarts).toBeGreaterThanOrEqual(4);
-  expect(verdicts).toEqual(Array(120).fill("fresh"));
+  expect(verdicts.flat()).toEqual(Array(120).fill("fresh"));
   expect(await size()).toBe(120);
   for (let index = 0; index < 120; index += 7) {
     expect(await claim(index)).toBe("replayed");

@@ -70,6 +70,23 @@ export async function killAndAwait(
   await until(() => system.status().every(({ state }) => state === "running"), 10_000);
 }
 
+/** What every step gives, one after the other, while the actor's thread is killed before some. */
+export async function whileKilled<T>(
+  { system, events }: { readonly system: ActorSystem; readonly events: readonly SystemEvent[] },
+  actor: string,
+  { steps, killedBefore }: { readonly steps: number; readonly killedBefore: readonly number[] },
+  step: (index: number) => Promise<T>,
+): Promise<T[]> {
+  const given: T[] = [];
+  const kills: Promise<void>[] = [];
+  for (let index = 0; index < steps; index++) {
+    if (killedBefore.includes(index)) kills.push(killAndAwait(system, events, actor));
+    given.push(await step(index));
+  }
+  await Promise.all(kills);
+  return given;
+}
+
 /** The records of a log on disk, as ids and bytes in the order of their sequence numbers. */
 export async function readLog(directory: string): Promise<{ id: string; bytes: number[] }[]> {
   const wal = await Wal.open({ files: systemFiles, directory });

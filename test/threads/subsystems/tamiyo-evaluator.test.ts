@@ -8,11 +8,11 @@ import {
   burst,
   DEADLINE,
   expectOwnThread,
-  killAndAwait,
   newDirectory,
   pause,
   RETRY,
   readLog,
+  whileKilled,
 } from "./support.ts";
 
 const { walWriter } = await import("../../../dist/actors/wal/wal-writer.actor.js");
@@ -129,17 +129,10 @@ it("decides as it would have when its thread is killed twice in the middle", asy
   const undisturbed = await begin();
   const disturbed = await begin();
   const decisions: unknown[][] = [];
-  for (const { system, events, decide } of [undisturbed, disturbed]) {
-    const own: unknown[] = [];
-    const kills: Promise<void>[] = [];
-    for (let step = 0; step < 60; step++) {
-      if (system === disturbed.system && (step === 20 || step === 40)) {
-        kills.push(killAndAwait(system, events, "tamiyo"));
-      }
-      own.push(timeless(await decide(step, RETRY)));
-    }
-    await Promise.all(kills);
-    decisions.push(own);
+  for (const one of [undisturbed, disturbed]) {
+    const plan = { steps: 60, killedBefore: one === disturbed ? [20, 40] : [] };
+    const decide = async (step: number) => timeless(await one.decide(step, RETRY));
+    decisions.push(await whileKilled(one, "tamiyo", plan, decide));
   }
   expect(disturbed.system.restarts).toBeGreaterThanOrEqual(6);
   expect(new Set(decisions[0]!.map((one) => "command" in (one as object))).size).toBe(2);

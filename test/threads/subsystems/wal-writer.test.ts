@@ -13,6 +13,7 @@ import {
   pause,
   RETRY,
   readLog,
+  whileKilled,
 } from "./support.ts";
 
 const { walWriter } = await import("../../../dist/actors/wal/wal-writer.actor.js");
@@ -140,18 +141,11 @@ it("writes nothing for a call after it was cancelled", async () => {
 it("loses and doubles nothing when its thread is killed twice in the middle", async () => {
   const undisturbed = await begin();
   const disturbed = await begin();
-  const sequences: number[][] = [];
-  for (const { system, events, append } of [undisturbed, disturbed]) {
-    const own: number[] = [];
-    const kills: Promise<void>[] = [];
-    for (let index = 0; index < 120; index++) {
-      if (system === disturbed.system && (index === 40 || index === 80)) {
-        kills.push(killAndAwait(system, events, "wal"));
-      }
-      own.push(...(await append(`r${index}`, RETRY)).sequences);
-    }
-    await Promise.all(kills);
-    sequences.push(own);
+  const sequences: unknown[] = [];
+  for (const one of [undisturbed, disturbed]) {
+    const plan = { steps: 120, killedBefore: one === disturbed ? [40, 80] : [] };
+    const append = async (index: number) => (await one.append(`r${index}`, RETRY)).sequences;
+    sequences.push(await whileKilled(one, "wal", plan, append));
   }
   expect(disturbed.system.restarts).toBeGreaterThanOrEqual(4);
   const status = await disturbed.ref.call("status", null, DEADLINE);

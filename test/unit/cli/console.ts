@@ -10,6 +10,7 @@ import { systemClock } from "../../../src/runtime/clock.ts";
 import type { OpenFile } from "../../../src/runtime/durable/files.ts";
 import { CancellationToken } from "../../../src/runtime/token.ts";
 import { actor, defineConfig, supervisor } from "../../../src/runtime/topology.ts";
+import { STORED } from "../../fixtures/stored-request.ts";
 
 function resident(name: string) {
   return defineActor(import.meta.url, protocol(name, {}), {
@@ -81,24 +82,6 @@ export const SUMMARY: RunSummary = {
   restarts: 0,
   residentMemoryMb: 100,
   digest: "00",
-};
-
-export const STORED: RunRequest = {
-  topology: "local-cpu",
-  seed: 42,
-  runsDirectory: "/runs",
-  data: { kind: "builtin", name: "spirals" },
-  validationShare: 0.2,
-  host: null,
-  epochs: null,
-  batchSize: null,
-  optimizer: null,
-  learningRate: null,
-  weightDecay: null,
-  targetScore: null,
-  growth: true,
-  arm: "policy",
-  faults: [],
 };
 
 const HEADS: Readonly<Record<string, readonly number[]>> = {

@@ -3,7 +3,8 @@ import { resolve } from "node:path";
 import { describe, expect, test } from "vitest";
 import { EsperError } from "../../../src/protocols/errors.ts";
 import { CancellationToken } from "../../../src/runtime/token.ts";
-import { STORED, SUMMARY, type, words } from "./console.ts";
+import { STORED } from "../../fixtures/stored-request.ts";
+import { SUMMARY, type, words } from "./console.ts";
 
 async function request(line: string) {
   const outcome = await type(words(line));
